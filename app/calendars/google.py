@@ -1,7 +1,7 @@
-"""The one door to Google: meetings with a Meet link in a calendar there, and when that calendar is busy.
+"""Google Calendar and Meet: creates meetings with a Meet link, and reads when a calendar is busy.
 
-Google lets nobody but a person make a Meet link. So whoever signs in is either a service account that may act for a
-person of the same domain (domain-wide delegation), or this program with a refresh token that a person gave it.
+Only a user can create a Meet link. So sign-in is by a service account that acts for a user of its domain (domain-wide
+delegation), or by the refresh token of a user.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ from app.calendars.place import CreatedMeeting, MeetingRequest, PermanentFailure
 from app.kernel import clock, db
 
 WAIT = httpx.Timeout(10, connect=3)
-PAUSES = (0.3, 1.0)  # seconds after which a link that is still being made is asked for again
+PAUSES = (0.3, 1.0)  # seconds before asking again for a link that is still being created
 SCOPES = ("https://www.googleapis.com/auth/calendar.events", "https://www.googleapis.com/auth/calendar.freebusy")
 _LATER = frozenset([408, 429, 500, 502, 503, 504])
 _TOO_MUCH = frozenset(["rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"])
 _NO_PERSON = (
-    "Google couldn’t create a Meet link: a service account can’t create Meet links for itself. In your domain’s admin console, turn on "
-    "domain-wide delegation for the calendar scopes, and set GOOGLE_HOST to the user it acts for."
+    "Google couldn’t create a Meet link: a service account can’t create Meet links for itself. In your domain’s admin "
+    "console, turn on domain-wide delegation for the calendar scopes, and set GOOGLE_HOST to the user it acts for."
 )
 
 
 @dataclass(frozen=True)
 class Keys:
-    """How this program signs in: as a service account that acts for a host, or with a refresh token."""
+    """Credentials: a service account that acts for a host, or a refresh token."""
 
-    service_account: str = ""  # the file that Google gave, or what is in it
+    service_account: str = ""  # path of the key file from Google, or its content
     host: str = ""
     client_id: str = ""
     client_secret: str = ""
     refresh_token: str = ""
     token_url: str = "https://oauth2.googleapis.com/token"  # noqa: S105  # an address
 
-    def signed_in(self) -> Any:
+    def credentials(self) -> Any:
         if not self.service_account:
             return credentials.Credentials(  # type: ignore[no-untyped-call]
                 None,
@@ -62,31 +62,31 @@ class Keys:
 
 
 class _Gone(Exception):
-    """It is not there, or not any more."""
+    """The event does not exist, or was deleted."""
 
 
-class _Known(Exception):
-    """It is there already."""
+class _AlreadyExists(Exception):
+    """An event with this ID exists."""
 
 
 class Google:
     name = "google"
     label = "Google Meet"
-    far = True
+    is_remote = True
 
     def __init__(self, *, practice: str, keys: Keys, calendar: str, url: str) -> None:
         self.practice, self.calendar, self.url = practice, calendar, f"{url.rstrip('/')}/calendar/v3"
-        self.credentials = keys.signed_in()
+        self.credentials = keys.credentials()
 
     # --- meetings ---
 
     def make(self, wanted: MeetingRequest) -> CreatedMeeting:
-        """The event's id is ours, so whoever asks again after a lost reply is told that it is there, and finds it."""
+        """Create the event under our own ID, so that a retry after a lost reply finds it instead of a second one."""
         calendar, id = self._calendar(wanted.room), self._id(wanted.key)
         conference = {"createRequest": {"requestId": id, "conferenceSolutionKey": {"type": "hangoutsMeet"}}}
         try:
             made = self._events("POST", calendar, json=_event(wanted) | {"id": id, "conferenceData": conference})
-        except _Known:
+        except _AlreadyExists:
             made = self._moved(calendar, id, wanted)
         return self._with_link(calendar, made)
 
@@ -94,7 +94,7 @@ class Google:
         calendar, _, id = external_id.rpartition("/")
         try:
             return self._with_link(calendar, self._events("PATCH", calendar, id, json=_event(wanted)))
-        except _Gone:  # somebody took it off the calendar by hand
+        except _Gone:  # it was deleted by hand
             return self.make(wanted)
 
     def cancel(self, external_id: str) -> None:
@@ -105,35 +105,39 @@ class Google:
             return
 
     def try_out(self, room: str) -> str:
-        """Makes a meeting an hour from now, and takes it away again: there is no other way to know."""
+        """Create a meeting an hour from now and delete it again: the only way to test a link."""
         start = clock.ahead(hours=1)
         wanted = MeetingRequest(
             f"trial {start.isoformat()}", "Meeting link test", "", start, start + timedelta(minutes=1), "UTC", (), room
         )
         self.cancel(self.make(wanted).external_id)
-        return f"Test passed. Google created a meeting link in the calendar {self._calendar(room)}, and the test meeting was deleted."
+        return (
+            f"Test passed. Google created a meeting link in the calendar {self._calendar(room)}, "
+            "and the test meeting was deleted."
+        )
 
-    # --- when somebody is busy ---
+    # --- busy times ---
 
     def busy(self, calendar: str, since: datetime, until: datetime) -> Sequence[tuple[datetime, datetime]]:
         asked = {"timeMin": _moment(since), "timeMax": _moment(until), "items": [{"id": calendar}]}
-        told = self._call("POST", f"{self.url}/freeBusy", json=asked).get("calendars", {}).get(calendar, {})
-        if no := told.get("errors"):
+        answer = self._call("POST", f"{self.url}/freeBusy", json=asked).get("calendars", {}).get(calendar, {})
+        if errors := answer.get("errors"):
             raise PermanentFailure(
-                f"Google doesn’t share the busy times of {calendar} ({no[0].get('reason', 'no reason given')}). Share the calendar with the account used here."
+                f"Google doesn’t share the busy times of {calendar} ({errors[0].get('reason', 'no reason given')}). "
+                "Share the calendar with the account used here."
             )
         return [
             (datetime.fromisoformat(each["start"]), datetime.fromisoformat(each["end"]))
-            for each in told.get("busy", ())
+            for each in answer.get("busy", ())
         ]
 
-    # --- the wire ---
+    # --- HTTP ---
 
     def _calendar(self, room: str) -> str:
         return room if "@" in room and "/" not in room else self.calendar
 
     def _id(self, key: str) -> str:
-        """Google takes small letters up to v and figures: what base32hex is written in."""
+        """Derive an event ID: Google allows the lower-case characters of base32hex."""
         return base64.b32hexencode(hashlib.sha256(f"{self.practice} {key}".encode()).digest()[:20]).decode().lower()
 
     def _moved(self, calendar: str, id: str, wanted: MeetingRequest) -> dict[str, Any]:
@@ -144,12 +148,12 @@ class Google:
 
     def _with_link(self, calendar: str, event: dict[str, Any]) -> CreatedMeeting:
         for pause in PAUSES:
-            if _link(event) or _stands(event) != "pending":
+            if _link(event) or _conference_status(event) != "pending":
                 break
             time.sleep(pause)
             event = self._events("GET", calendar, str(event["id"]))
-        link, stands = _link(event), _stands(event)
-        if not link and stands == "pending":
+        link, status = _link(event), _conference_status(event)
+        if not link and status == "pending":
             raise RetryLater("Google is still creating the link.")
         external_id = f"{calendar}/{event['id']}"
         if not link:
@@ -172,20 +176,20 @@ class Google:
             raise RetryLater("Google isn’t responding.") from None
         if answer.is_success:
             return _read(answer)
-        raise _no(answer.status_code, _read(answer).get("error"))
+        raise _error_of(answer.status_code, _read(answer).get("error"))
 
     def _signed(self) -> dict[str, str]:
         headers: dict[str, str] = {}
         try:
             if not self.credentials.valid:
-                self.credentials.refresh(_Line())
+                self.credentials.refresh(_AuthRequest())
         except exceptions.TransportError:
             raise RetryLater("Google isn’t responding.") from None
         except exceptions.RefreshError as no:
             raise (
                 RetryLater("Google sign-in is temporarily unavailable.")
                 if no.retryable
-                else PermanentFailure(_not_let_in(no))
+                else PermanentFailure(_sign_in_error(no))
             ) from None
         self.credentials.apply(headers)
         return headers
@@ -216,7 +220,7 @@ def _link(event: Mapping[str, Any]) -> str:
     )
 
 
-def _stands(event: Mapping[str, Any]) -> str:
+def _conference_status(event: Mapping[str, Any]) -> str:
     request = (event.get("conferenceData") or {}).get("createRequest") or {}
     return str((request.get("status") or {}).get("statusCode", ""))
 
@@ -233,14 +237,14 @@ def _read(answer: httpx.Response) -> dict[str, Any]:
     return {}
 
 
-def _no(status: int, error: Any) -> Exception:
-    """What can be asked again, what is there already or not any more, and what is a no for good."""
+def _error_of(status: int, error: Any) -> Exception:
+    """Sort an error response: to be retried, already exists, gone, or permanent."""
     said = error if isinstance(error, dict) else {}
     words = str(said.get("message", "")) or "no reason given"
     if status in _LATER or (status == 403 and _TOO_MUCH & {*_reasons(said)}):
         return RetryLater(f"Google is temporarily unavailable ({status}).")
     if status == 409:
-        return _Known()
+        return _AlreadyExists()
     if status in (404, 410):
         return _Gone()
     if "Invalid conference type value" in words:
@@ -255,19 +259,25 @@ def _reasons(said: Mapping[str, Any]) -> Iterator[str]:
         yield str(each.get("reason", ""))
 
 
-def _not_let_in(no: exceptions.RefreshError) -> str:
-    told = " ".join(str(each) for each in no.args)
-    if "unauthorized_client" in told:
-        return "Google doesn’t allow the service account to act for GOOGLE_HOST. Turn on domain-wide delegation in your domain’s admin console."
-    if "invalid_grant" in told:
-        return "Google rejected the sign-in: the refresh token has expired, or the service account key is no longer valid. Sign in again."
-    return f"Google rejected the sign-in: {told[:200]}"
+def _sign_in_error(no: exceptions.RefreshError) -> str:
+    reason = " ".join(str(each) for each in no.args)
+    if "unauthorized_client" in reason:
+        return (
+            "Google doesn’t allow the service account to act for GOOGLE_HOST. "
+            "Turn on domain-wide delegation in your domain’s admin console."
+        )
+    if "invalid_grant" in reason:
+        return (
+            "Google rejected the sign-in: the refresh token has expired, or the service account key is no longer "
+            "valid. Sign in again."
+        )
+    return f"Google rejected the sign-in: {reason[:200]}"
 
 
-# --- the line on which google-auth signs and renews -------------------------------------------------------------------
+# --- HTTP transport for google-auth -----------------------------------------------------------------------------------
 
 
-class _Answer(transport.Response):
+class _AuthResponse(transport.Response):
     def __init__(self, answer: httpx.Response) -> None:
         self.answer = answer
 
@@ -284,8 +294,8 @@ class _Answer(transport.Response):
         return self.answer.content
 
 
-class _Line(transport.Request):
-    """httpx in the shape that google-auth asks for."""
+class _AuthRequest(transport.Request):
+    """Adapter from google-auth's transport to httpx."""
 
     def __call__(
         self,
@@ -295,8 +305,8 @@ class _Line(transport.Request):
         headers: Any = None,
         timeout: Any = None,
         **more: Any,
-    ) -> _Answer:
+    ) -> _AuthResponse:
         try:
-            return _Answer(httpx.request(method, url, content=body, headers=headers, timeout=WAIT))
+            return _AuthResponse(httpx.request(method, url, content=body, headers=headers, timeout=WAIT))
         except httpx.HTTPError as error:
             raise exceptions.TransportError(error) from error  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The format of calendars (RFC 5545): what we say in it, and what is read from others."""
+"""iCalendar (ICS, RFC 5545): writes invitations and feeds, and reads busy times from calendars of others."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from icalendar import Calendar, Event, vCalAddress, vText
 from app.calendars.place import PermanentFailure
 
 KIND = "text/calendar"
-RULES = 1000  # things that happen again and again, in one calendar
+RULES = 1000  # recurring events allowed in one calendar
 _TOO_OFTEN = ("FREQ=SECONDLY", "FREQ=MINUTELY", "FREQ=HOURLY", "BYSECOND=", "BYMINUTE=", "BYHOUR=")
 
 _organizer = {"name": "The practice", "email": "hello@frontdesk.example", "host": "frontdesk.example"}
 
 
 def configure(*, name: str, email: str, host: str) -> None:
-    """Who invites, and what our own entries are known by."""
+    """Set the organizer of invitations, and the host name in the UIDs of our events."""
     global _organizer
     _organizer = {"name": name, "email": email, "host": host}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One time, as a calendar has to know it."""
+    """One event of a calendar."""
 
-    id: str  # the same for as long as it is the same thing, whatever moves
+    id: str  # stays the same when the event is moved
     edition: int
     title: str
     about: str
@@ -40,20 +40,20 @@ class Entry:
     status: str  # confirmed, tentative, cancelled
     where: str = ""
     link: str = ""
-    guest: tuple[str, str] | None = None  # a name and a mailbox
+    guest: tuple[str, str] | None = None  # name and email address
 
 
-# --- what we say ------------------------------------------------------------------------------------------------------
+# --- writing ----------------------------------------------------------------------------------------------------------
 
 
 def invitation(entry: Entry) -> bytes:
-    """What goes with an email: the calendar of whoever gets it puts it in, moves it, or takes it out."""
+    """An email attachment that adds, moves or removes the event in the recipient's calendar."""
     method = "CANCEL" if entry.status == "cancelled" else "REQUEST"
     return bytes(_calendar([entry], method).to_ical())
 
 
 def feed(name: str, timezone: str, entries: Iterable[Entry]) -> bytes:
-    """What a calendar fetches again and again."""
+    """A feed to which calendars subscribe."""
     calendar = _calendar(entries, "PUBLISH")
     calendar.add("X-WR-CALNAME", name)
     calendar.add("X-WR-TIMEZONE", timezone)
@@ -74,7 +74,7 @@ def _calendar(entries: Iterable[Entry], method: str) -> Calendar:
 
 
 def _event(entry: Entry) -> Event:
-    """Instants are said in UTC, which every calendar knows and no zone's next change of rules can move."""
+    """Make an event with times in UTC, which every calendar knows and no change of zone rules can move."""
     event = Event()
     event.add("UID", f"{entry.id}@{_organizer['host']}")
     event.add("SEQUENCE", entry.edition)
@@ -94,7 +94,7 @@ def _event(entry: Entry) -> Event:
 
 
 def _invite(event: Event, name: str, mailbox: str) -> None:
-    """Nobody is asked for an answer: they have booked it themselves."""
+    """Add organizer and guest; no reply is requested, since the guest has made the booking."""
     event.add("ORGANIZER", _address(_organizer["name"], _organizer["email"]), encode=False)
     guest = _address(name, mailbox)
     for what, value in (("ROLE", "REQ-PARTICIPANT"), ("PARTSTAT", "ACCEPTED"), ("RSVP", "FALSE")):
@@ -108,12 +108,12 @@ def _address(name: str, mailbox: str) -> vCalAddress:
     return address
 
 
-# --- what others say --------------------------------------------------------------------------------------------------
+# --- reading ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, order=True)
 class BusyTime:
-    """A time at which somebody has something else to do."""
+    """A busy time in an external calendar."""
 
     starts_at: datetime
     ends_at: datetime
@@ -121,7 +121,7 @@ class BusyTime:
 
 
 def busy_times(content: bytes, timezone: str, since: datetime, until: datetime) -> Sequence[BusyTime]:
-    """The busy times of somebody's calendar; days and times without a zone are theirs, in the zone where they live."""
+    """The busy times in a calendar file; days and times without a zone are taken in the given zone."""
     try:
         calendar = Calendar.from_ical(content)
         calendar.subcomponents = [*_busy(calendar)]
@@ -133,7 +133,7 @@ def busy_times(content: bytes, timezone: str, since: datetime, until: datetime) 
         }
     except PermanentFailure:
         raise
-    except Exception as error:  # noqa: BLE001  # whatever a stranger's calendar holds, staff hear that it cannot be read
+    except Exception as error:  # noqa: BLE001  # for any malformed calendar, staff are told that it cannot be read
         raise PermanentFailure(f"This calendar can’t be read ({type(error).__name__}).") from None
     return sorted(
         each for each in spans if each.starts_at < each.ends_at and since < each.ends_at and each.starts_at < until
@@ -141,7 +141,7 @@ def busy_times(content: bytes, timezone: str, since: datetime, until: datetime) 
 
 
 def _busy(calendar: Calendar) -> Iterator[Any]:
-    """What takes time, with the zones it is said in; nothing of ours."""
+    """Events that are busy, with the time zones they use; not our own events."""
     rules = 0
     for each in calendar.subcomponents:
         if each.name == "VTIMEZONE":
@@ -164,19 +164,19 @@ def _is_free(event: Any) -> bool:
 
 
 def _is_cancelled(event: Any) -> bool:
-    """Looked at after its rule was followed: one Tuesday that is called off takes its time out of all Tuesdays."""
+    """True if cancelled; checked per occurrence, since one occurrence of a recurring event can be cancelled."""
     return str(event.get("STATUS", "")).upper() == "CANCELLED"
 
 
 def _is_too_often(rule: Any) -> bool:
-    said = " ".join(each.to_ical().decode() for each in (rule if isinstance(rule, list) else [rule])).upper()
-    return any(each in said for each in _TOO_OFTEN)
+    rules = " ".join(each.to_ical().decode() for each in (rule if isinstance(rule, list) else [rule])).upper()
+    return any(each in rules for each in _TOO_OFTEN)
 
 
 def _span(event: Any, zone: ZoneInfo) -> tuple[datetime, datetime]:
     return _instant(event.start, zone), _instant(event.end, zone)
 
 
-def _instant(said: date | datetime, zone: ZoneInfo) -> datetime:
-    moment = said if isinstance(said, datetime) else datetime(said.year, said.month, said.day)  # noqa: DTZ001  # the zone comes in the next line
+def _instant(value: date | datetime, zone: ZoneInfo) -> datetime:
+    moment = value if isinstance(value, datetime) else datetime(value.year, value.month, value.day)  # noqa: DTZ001  # the zone comes in the next line
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)

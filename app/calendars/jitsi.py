@@ -1,4 +1,4 @@
-"""The one door to Jitsi: a room there is only an address that nobody can guess, so nothing has to be asked of anybody."""
+"""Jitsi video meetings: a room is only a URL that cannot be guessed, so no API is called."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from app.kernel.access import signature
 class Jitsi:
     name = "jitsi"
     label = "Jitsi"
-    far = False
+    is_remote = False
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
 
     def make(self, wanted: MeetingRequest) -> CreatedMeeting:
-        """128 bits in small letters: to Jitsi, large and small ones are the same."""
+        """Derive a room name of 128 bits in lower case, since Jitsi ignores case."""
         room = hashlib.sha256(signature(f"room:{wanted.key}").encode()).hexdigest()[:32]
         return CreatedMeeting(join_url=f"{self.url}/{room}")
 
@@ -25,7 +25,7 @@ class Jitsi:
         return self.make(wanted)
 
     def cancel(self, external_id: str) -> None:
-        """An empty room is no room."""
+        """Do nothing: an empty room does not exist."""
 
     def try_out(self, room: str) -> str:
         return f"Each meeting gets a separate room at {self.url}."

@@ -1,4 +1,4 @@
-"""The contract of a place: what we ask of wherever people meet, and what it answers."""
+"""Place: the contract of a meeting location (Google Meet, Jitsi, a fixed link, in person), and the configured ones."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from app.kernel.errors import Missing, Refused
 
 @dataclass(frozen=True)
 class MeetingRequest:
-    """One meeting, as a place has to know it."""
+    """A meeting to be created or moved."""
 
-    key: str  # the same for as long as it is the same meeting: whoever is asked twice makes it once
+    key: str  # idempotency key: a meeting requested twice is created once
     title: str
     about: str
     starts_at: datetime
     ends_at: datetime
     timezone: str
-    guests: Sequence[str]  # mailboxes
-    room: str  # of the one who is met: a link or an address of their own, or the calendar it stands in
+    guests: Sequence[str]  # email addresses
+    room: str  # the host's own link or address, or the calendar for the event
 
 
 @dataclass(frozen=True)
 class CreatedMeeting:
-    """It is there. Without a link, people meet in person."""
+    """A created meeting; without a link, people meet in person."""
 
     external_id: str = ""
     join_url: str = ""
@@ -34,14 +34,14 @@ class CreatedMeeting:
 
 
 class RetryLater(Refused):
-    """No answer, or not now: the same may be asked again."""
+    """No response, or a temporary error: the same request may be repeated."""
 
     status = 503
     code = "again"
 
 
 class PermanentFailure(Refused):
-    """They understood, and will not do it however often they are asked."""
+    """The request was rejected for good; repeating it will not help."""
 
     status = 502
     code = "never"
@@ -50,24 +50,24 @@ class PermanentFailure(Refused):
 class Place(Protocol):
     name: str
     label: str
-    far: bool  # a stranger is called, who may be slow or away
+    is_remote: bool  # an external service is called, which may be slow or unavailable
 
     def make(self, wanted: MeetingRequest) -> CreatedMeeting:
-        """Make it, or find what was made when the same was asked before. Raises Again or Never."""
+        """Create a meeting, or find the one created for its key. Raises RetryLater or PermanentFailure."""
 
     def move(self, external_id: str, wanted: MeetingRequest) -> CreatedMeeting:
-        """The same meeting at another time, or with other guests: the link stays. Raises Again or Never."""
+        """Change time or guests; the link stays. Raises RetryLater or PermanentFailure."""
 
     def cancel(self, external_id: str) -> None:
-        """It is not needed any more; safe to say twice. Raises Again or Never."""
+        """Delete the meeting; safe to repeat. Raises RetryLater or PermanentFailure."""
 
     def try_out(self, room: str) -> str:
-        """Whether a meeting could be made for this one, in a sentence. Raises Again or Never, which say what is wrong."""
+        """Test whether a meeting can be created, and say so in a sentence. Raises RetryLater or PermanentFailure."""
 
 
 @runtime_checkable
 class ShowsBusy(Protocol):
-    """A place that also knows when a calendar of its own is busy."""
+    """A place that also knows when a calendar is busy."""
 
     def busy(self, calendar: str, since: datetime, until: datetime) -> Sequence[tuple[datetime, datetime]]: ...
 
@@ -76,7 +76,7 @@ _places: dict[str, Place] = {}
 
 
 def configure(*places: Place) -> None:
-    """The places of this installation."""
+    """Set the places of this installation."""
     _places.clear()
     _places.update({each.name: each for each in places})
 

@@ -1,4 +1,4 @@
-"""Places that nobody has to be asked for: a link of one's own that always stays the same, and an address."""
+"""Meeting places without an external service: a fixed link of the host, and in person."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from app.calendars.place import CreatedMeeting, MeetingRequest, PermanentFailure
 
 
 class OwnRoom:
-    """A permanent room of the one who is met."""
+    """The permanent meeting link of the host."""
 
     name = "room"
     label = "Fixed link"
-    far = False
+    is_remote = False
 
     def make(self, wanted: MeetingRequest) -> CreatedMeeting:
         return CreatedMeeting(join_url=_link(wanted.room))
@@ -21,7 +21,7 @@ class OwnRoom:
         return self.make(wanted)
 
     def cancel(self, external_id: str) -> None:
-        """The room stays."""
+        """Do nothing: the link stays."""
 
     def try_out(self, room: str) -> str:
         return f"Customers will be sent to {_link(room)}."
@@ -30,7 +30,7 @@ class OwnRoom:
 class InPerson:
     name = "in_person"
     label = "In person"
-    far = False
+    is_remote = False
 
     def make(self, wanted: MeetingRequest) -> CreatedMeeting:
         return CreatedMeeting()
@@ -39,7 +39,7 @@ class InPerson:
         return CreatedMeeting()
 
     def cancel(self, external_id: str) -> None:
-        """The house stays."""
+        """Do nothing."""
 
     def try_out(self, room: str) -> str:
         if not room:

@@ -289,7 +289,7 @@ def require_no_transaction() -> None:
     """Refuse to call an external service inside a transaction, and give the connection back before the call."""
     here = session()
     if here.info.get("open") or here.new or here.dirty or here.deleted:
-        raise RuntimeError("An external service is called inside a transaction. Commit first, then call.")
+        raise RuntimeError("An external service is called while a transaction is open. Commit first, then call.")
     here.commit()
 
 

@@ -1,1 +1,1 @@
-"""What we say to people: written with the change it tells of, sent by a worker, never twice."""
+"""Messages to customers (email, SMS, WhatsApp) and webhooks: queued with the change, sent by a worker, never twice."""

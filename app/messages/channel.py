@@ -1,4 +1,4 @@
-"""The contract of a channel: what we ask of whoever carries our words, and what they tell us back."""
+"""Channel: the contract of a message provider (email, SMS, WhatsApp), and the configured ones."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.messages.template import RenderedMessage
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file that goes with a message."""
+    """An email attachment."""
 
     name: str
     kind: str
@@ -22,7 +22,7 @@ class Attachment:
 
 @dataclass(frozen=True)
 class OutgoingMessage:
-    """One message, ready to go."""
+    """A rendered message, ready to be sent."""
 
     id: int
     to: str
@@ -32,17 +32,17 @@ class OutgoingMessage:
 
 @dataclass(frozen=True)
 class DeliveryReport:
-    """What became of one message, as its carrier tells it."""
+    """The delivery status of one message, as the provider reports it."""
 
     state: str  # sent, delivered, read, failed
-    message_id: int | None  # ours, if they brought it back
+    message_id: int | None  # our ID, if the provider returns it
     provider_id: str
     trouble: str = ""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What somebody wrote back."""
+    """A text message from a customer."""
 
     phone: str
     words: str
@@ -50,28 +50,28 @@ class Reply:
 
 @dataclass(frozen=True)
 class WebhookNews:
-    """One call of a webhook."""
+    """The content of one webhook call."""
 
     reports: Sequence[DeliveryReport] = field(default_factory=list)
     replies: Sequence[Reply] = field(default_factory=list)
 
 
 class NotTaken(Refused):
-    """They took nothing, for now: the same message may be brought again."""
+    """Not accepted for now: the same message may be sent again."""
 
     status = 503
     code = "not_taken"
 
 
 class Declined(Refused):
-    """They understood, and will never carry this."""
+    """Rejected for good."""
 
     status = 502
     code = "declined"
 
 
 class Unconfirmed(Refused):
-    """No answer, or none that can be read: it may be on its way, so it is not brought again without knowing more."""
+    """No readable response: the message may have been accepted, so it is not sent again without a report."""
 
     status = 503
     code = "unheard"
@@ -80,27 +80,27 @@ class Unconfirmed(Refused):
 class Channel(Protocol):
     name: str
     label: str
-    deduplicates: bool  # the same message brought twice arrives once, or at least says so
-    confirms: bool  # it soon says by itself what it took, so when it says nothing it took nothing
+    deduplicates: bool  # a message sent twice arrives once, or is recognised as the same
+    confirms: bool  # it reports accepted messages soon, so silence means not accepted
 
     def address(self, person: Person) -> str:
-        """Where this person is reached; empty when they are not."""
+        """The email address or phone number of a person; empty if there is none."""
 
     def send(self, letter: OutgoingMessage) -> str:
-        """Hand it over; answers the carrier's own id. Raises NotTaken, Declined or Unheard."""
+        """Send it; return the provider's ID. Raises NotTaken, Declined or Unconfirmed."""
 
     def parse_webhook(self, raw: bytes, headers: Mapping[str, str], path: str) -> WebhookNews:
-        """Check a webhook's signature over what was really sent, and read it. Refuses what is not genuine."""
+        """Verify the signature over the raw body, and parse it. Refuses a call that is not genuine."""
 
     def answer_challenge(self, asked: Mapping[str, str]) -> str:
-        """The answer to whoever asks whether this address is ours."""
+        """Answer the provider's request to verify the webhook address."""
 
 
 _channels: dict[str, Channel] = {}
 
 
 def configure(*channels: Channel) -> None:
-    """The channels of this installation; email is always one of them."""
+    """Set the channels of this installation; email is always one of them."""
     _channels.clear()
     _channels.update({each.name: each for each in channels})
 

@@ -1,4 +1,4 @@
-"""Code: six digits sent to a mailbox, so that whoever types them has shown that they read it."""
+"""Sign-in code: a one-time code of six digits, sent by email to customers who open their account."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ WRONG = unsaid("This code is wrong or has expired. Check it, or request a new on
 
 
 class Code(Noun):
-    """One code for one mailbox. There is a row for a mailbox that nobody here has, too, so that nothing tells the two apart.
+    """A code for one email address. Unknown addresses get a row as well, so that nothing tells them apart.
 
-    Neither the digits nor the mailbox stand in it: the digits are worked out of the house's key, and of the mailbox there is a print.
+    Neither the digits nor the address are stored: the digits are derived from the secret key, and the address is hashed.
     """
 
     known_as = "sign-in code"
     states = "open", "used", "over"
     state_labels: ClassVar[dict[str, str]] = {"open": "Active", "over": "Expired"}
-    audited = False  # a code is its own record
+    audited = False  # the row is its own record
 
     handle: Mapped[str] = mapped_column(String(22), unique=True, default=lambda: secrets.token_urlsafe(16))
     mailbox: Mapped[str] = mapped_column(index=True, info={"personal": True, "label": "Email fingerprint"})
@@ -49,7 +49,7 @@ class Code(Noun):
 
     @classmethod
     def request(cls, mailbox: str) -> Code:
-        """The last one counts, and the ones before it do not any more."""
+        """Send a new code; earlier ones for this address expire."""
         with transaction():
             whose = (
                 select(Person.id)
@@ -78,7 +78,7 @@ class Code(Noun):
         return hmac.compare_digest(self.mailbox, _print(mailbox))
 
     def verify(self, typed: str) -> None:
-        """Each try is counted, also the ones that are refused."""
+        """Check the digits and use the code, or raise Invalid; every attempt counts."""
         given = "".join(each for each in typed if each.isascii() and each.isdecimal())
         with transaction():
             self.lock()
@@ -100,12 +100,11 @@ class Code(Noun):
         """Invalidate the code after a newer one was requested, or after signing out."""
 
     def send(self) -> None:
-        """Not a message of the log: its words are the key itself."""
+        """Email the code directly: it must not appear in the message log."""
         if self.person is not None and self.state == "open" and self.expires_at > clock.now():
-            said = render_message("house/code", self.person, {"code": self})
-            channel.get_channel("email").send(
-                OutgoingMessage(-self.id, self.person.email, said)
-            )  # below nought, where no message has its number
+            content = render_message("house/code", self.person, {"code": self})
+            # A negative ID, which no message of the log has.
+            channel.get_channel("email").send(OutgoingMessage(-self.id, self.person.email, content))
 
 
 def _print(mailbox: str) -> str:

@@ -1,4 +1,4 @@
-"""The one door to SMTP: Flask-Mail with a timeout, and the same Message-ID for the same message."""
+"""Email by SMTP: Flask-Mail with a timeout, and a stable Message-ID per message."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from app.kernel.errors import Missing
 from app.kernel.people import Person
 from app.messages.channel import Declined, OutgoingMessage, WebhookNews
 
-WAIT = 10  # seconds for each step; Flask-Mail by itself waits for ever
-FOR_GOOD = 500  # what a mail server refuses from here on, it will refuse again
+WAIT = 10  # seconds per SMTP command; Flask-Mail has no timeout
+FOR_GOOD = 500  # from this SMTP code on, a refusal is permanent
 
 
 class _Connection(flask_mail.Connection):

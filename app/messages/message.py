@@ -1,4 +1,4 @@
-"""Message: something we owe somebody to say, and what became of it."""
+"""Message: an email, SMS or WhatsApp message to a person, queued by tell() or remind(), with its delivery status."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from app.messages.wording import Wording, has_text
 
 log = logging.getLogger(__name__)
 
-SILENCE = timedelta(minutes=15)  # after which a carrier that tells what it took has taken nothing
+SILENCE = timedelta(minutes=15)  # without a report for so long, a provider that confirms has not accepted the message
 TRIES = 2
 
 
 @runtime_checkable
 class HasAttachments(Protocol):
-    """A thing that goes along as a file when it is written about."""
+    """A noun that adds attachments to emails about it."""
 
     def attachments_for(self, template: str) -> Sequence[Attachment]: ...
 
 
 def _before_again(message: Any) -> str:
-    """Said before it is pressed."""
+    """The text of the confirmation."""
     return (
         "We don’t know whether this message arrived. It may be received twice."
         if message.state == "handed"
@@ -53,15 +53,15 @@ def _before_again(message: Any) -> str:
 
 
 class Message(Noun):
-    """One message to one person about one thing on one channel. Its words are made when it is sent, so they are never out of date.
+    """A message to one person about one row on one channel. It is rendered when it is sent, so it is up to date.
 
-    `handed` stands before a carrier that cannot be asked twice is asked once: whatever happens then, the message is not
-    brought again without knowing more.
+    The state `handed` is written before the call to a provider that does not detect duplicates: after a crash the
+    message is not sent again without a report.
     """
 
     states = "waiting", "handed", "sent", "delivered", "read", "failed", "dropped"
     state_labels: ClassVar[dict[str, str]] = {"waiting": "Queued", "handed": "Unconfirmed", "dropped": "Not needed"}
-    audited = False  # a message is its own record; a line is only written when a person presses "Resend message"
+    audited = False  # the row is its own record; only "Resend message" by a person writes history
     __table_args__ = (
         Index("message_about", "noun", "row_id"),
         Index("message_by_due_at", "due_at", "id"),
@@ -72,15 +72,13 @@ class Message(Noun):
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
     template: Mapped[str] = mapped_column(info={"choices": template_titles})
     channel: Mapped[str] = mapped_column(default="email", info={"choices": CHANNELS})
-    kind: Mapped[str] = mapped_column(
-        default="", info={"label": "Reminder type"}
-    )  # what sort of reminder it is; empty when it is none
+    # The kind of reminder; empty if it is none.
+    kind: Mapped[str] = mapped_column(default="", info={"label": "Reminder type"})
     called: Mapped[str] = mapped_column(info={"label": "Variable"})
     noun: Mapped[str] = mapped_column(info={"choices": table_labels})
     row_id: Mapped[int]
-    edition: Mapped[int] = mapped_column(
-        default=0, info={"label": "Record version"}
-    )  # of the thing, when this was owed
+    # The edition of the row when the message was queued.
+    edition: Mapped[int] = mapped_column(default=0, info={"label": "Record version"})
     key: Mapped[str | None]
     due_at: Mapped[datetime] = mapped_column(default=clock.now, info={"label": "Scheduled for"})
     sent_at: Mapped[datetime | None] = mapped_column(info={"label": "Sent"})
@@ -117,7 +115,7 @@ class Message(Noun):
 
     @property
     def title(self) -> str:
-        """What staff call it: 1-hour reminder."""
+        """Its title for staff: 1-hour reminder."""
         return template_title(self.template)
 
     @property
@@ -128,26 +126,26 @@ class Message(Noun):
             return None
 
     def _send_and_mark(self, carrier: Channel, about: Noun) -> None:
-        """The mail goes first, the mark after it: a crash in between sends the same Message-ID again, never nothing."""
-        said, wording = self.compose(about)
+        """Send, then mark as sent: after a crash in between, the same Message-ID is sent again."""
+        content, wording = self.compose(about)
         attached = about.attachments_for(self.template) if isinstance(about, HasAttachments) else ()
         try:
-            provider_id = carrier.send(OutgoingMessage(self.id, carrier.address(self.person), said, attached))
+            provider_id = carrier.send(OutgoingMessage(self.id, carrier.address(self.person), content, attached))
         except Declined as no:
             self.fail(no.words)
         else:
             with transaction():
-                self._keep(said, wording)
+                self._keep(content, wording)
                 self.was_sent(provider_id)
 
     def _mark_and_send(self, carrier: Channel, about: Noun) -> None:
-        """The mark goes first: a crash after it leaves a message that waits for news, never two."""
-        said, wording = self.compose(about)
+        """Mark as handed over, then send: after a crash in between, the message waits for a report."""
+        content, wording = self.compose(about)
         with transaction():
             self.hand_over(carrier)
-            self._keep(said, wording)
+            self._keep(content, wording)
         try:
-            provider_id = carrier.send(OutgoingMessage(self.id, carrier.address(self.person), said))
+            provider_id = carrier.send(OutgoingMessage(self.id, carrier.address(self.person), content))
         except Declined as no:
             self.apply_report(DeliveryReport("failed", self.id, "", no.words))
         except NotTaken as no:
@@ -160,7 +158,7 @@ class Message(Noun):
             self.apply_report(DeliveryReport("sent", self.id, provider_id))
 
     def compose(self, about: Noun) -> tuple[RenderedMessage, Wording | None]:
-        """What staff have written, if that can be said; what came with the program otherwise."""
+        """Render the version that staff published; the default text if there is none, or if it fails."""
         if self.is_trial:
             assert isinstance(about, Wording)
             return about.render_sample(self.person), about
@@ -169,8 +167,8 @@ class Message(Noun):
         if own is not None:
             try:
                 return own.render(self.person, given), own
-            except Exception as error:  # noqa: BLE001  # nothing that staff can write keeps a message from going out
-                log.warning("%s cannot be said: %r", own, error)
+            except Exception as error:  # noqa: BLE001  # an error in a staff template must not stop the message
+                log.warning("%s cannot be rendered: %r", own, error)
                 session.rollback()
                 with transaction():
                     tell_staff("house/words_broken", key=f"words broken:{own.id}", wording=own)
@@ -178,11 +176,11 @@ class Message(Noun):
 
     @property
     def is_trial(self) -> bool:
-        """Words that are tried out are a message about themselves."""
+        """True for a test message, which is about a template version itself."""
         return self.noun == Wording.__tablename__ and self.called == "trial"
 
     def is_wanted(self, about: Noun) -> bool:
-        """The thing itself knows whether this still makes sense: a reminder of a cancelled booking, or of its former time, does not."""
+        """False if it has become pointless, such as a reminder of a cancelled or rescheduled booking."""
         if self.channel != "email" and not self.is_trial and self.channel not in OptIn.channels_of(self.person):
             return False
         if self.kind and getattr(about, "edition", 0) > self.edition:
@@ -190,32 +188,32 @@ class Message(Noun):
         wants = getattr(about, "wants", None)
         return wants is None or bool(wants(self))
 
-    def _keep(self, said: RenderedMessage, wording: Wording | None) -> None:
-        self.subject, self.body, self.wording_id = said.subject, said.text, wording.id if wording else None
+    def _keep(self, content: RenderedMessage, wording: Wording | None) -> None:
+        self.subject, self.body, self.wording_id = content.subject, content.text, wording.id if wording else None
 
-    # --- what became of it ---
+    # --- delivery status ---
 
-    def apply_report(self, told: DeliveryReport) -> None:
-        """Forward only, in whatever order news comes, and however often."""
+    def apply_report(self, report: DeliveryReport) -> None:
+        """Apply a report. Status only moves forward, in whatever order reports come, and however often."""
         with transaction():
             self.lock()
-            if self.provider_id is None and told.state != "failed":
-                self.provider_id = told.provider_id
-            match told.state:
+            if self.provider_id is None and report.state != "failed":
+                self.provider_id = report.provider_id
+            match report.state:
                 case "sent" if self.state in ("waiting", "handed"):
-                    self.was_sent(told.provider_id)
+                    self.was_sent(report.provider_id)
                 case "delivered" if self.state in ("waiting", "handed", "sent", "failed"):
                     self.arrive()
                 case "read" if self.state in ("waiting", "handed", "sent", "failed", "delivered"):
                     self.was_read()
-                case "failed" if self._is_of_this_try(told):
-                    self.fail(told.trouble)
+                case "failed" if self._is_of_this_try(report):
+                    self.fail(report.trouble)
 
-    def _is_of_this_try(self, told: DeliveryReport) -> bool:
-        """A former try that failed says nothing of the one that is under way; while that is handed over, the id we know is the former's."""
+    def _is_of_this_try(self, report: DeliveryReport) -> bool:
+        """True unless the report is about an earlier attempt, whose ID we still hold while this one is handed over."""
         if self.state == "handed":
-            return not told.provider_id or told.provider_id != self.provider_id
-        return self.state == "sent" and told.provider_id in ("", self.provider_id)
+            return not report.provider_id or report.provider_id != self.provider_id
+        return self.state == "sent" and report.provider_id in ("", self.provider_id)
 
     @move("waiting", to="handed")
     def hand_over(self, carrier: Channel) -> None:
@@ -259,11 +257,11 @@ class Message(Noun):
     @move("handed", "failed", to="waiting", by="Desk", label="Resend message", confirm=_before_again)
     def send_again(self) -> None:
         """Send this message again, using the current template."""
-        self.trouble, self.tries = "", 0  # of which time it reminds, its due_at says
+        self.trouble, self.tries = "", 0
         later(send, self)
 
     def look_again(self) -> None:
-        """They tell what they took, and told nothing of this: once more, and then somebody has to decide."""
+        """Without a report from a provider that confirms: send once more, then fail, so that staff decide."""
         if self.state != "handed" or clock.now() - self.changed_at < SILENCE - timedelta(minutes=1):
             return
         with transaction():
@@ -281,13 +279,13 @@ class Message(Noun):
         return f"{self.title} to {self.person.email if self.channel == 'email' else self.person.phone}"
 
 
-# --- owing it ---------------------------------------------------------------------------------------------------------
+# --- queueing ---------------------------------------------------------------------------------------------------------
 
 
 def tell(
     person: Person, template: str, *, at: datetime | None = None, key: str | None = None, kind: str = "", **about: Noun
 ) -> None:
-    """Owe somebody these words about one thing, by email and wherever else they want it: tell(person, "bookings/confirmed", booking=self)."""
+    """Queue a message about a row, by email and each opted-in channel: tell(person, "bookings/confirmed", booking=b)."""
     ((called, thing),) = about.items()
     session.flush()
     for by in ("email", *_opted_into(person, template)):
@@ -298,7 +296,7 @@ def tell(
 
 
 def _opted_into(person: Person, template: str) -> list[str]:
-    """Where they want it beside their mailbox, as far as there are words for it there."""
+    """The opted-in channels besides email for which this message has a template."""
     others = [each.name for each in channel.all_channels() if each.name != "email" and each.address(person)]
     given = OptIn.channels_of(person) if others else set()
     return [by for by in others if by in given and has_text(template, person.locale, by)]
@@ -311,23 +309,23 @@ def _owe(person: Person, called: str, thing: Noun, at: datetime | None, what: Ma
     later(send, message, at=at)
 
 
-_house = {"name": "The practice", "email": "hello@frontdesk.example", "timezone": "Asia/Kolkata"}
+_staff = {"name": "The practice", "email": "hello@frontdesk.example", "timezone": "Asia/Kolkata"}
 
 
 def configure(*, name: str, email: str, timezone: str) -> None:
-    global _house
-    _house = {"name": name, "email": email, "timezone": timezone}
+    global _staff
+    _staff = {"name": name, "email": email, "timezone": timezone}
 
 
 def tell_staff(template: str, *, key: str | None = None, **about: Noun) -> None:
-    """Something that staff should not have to find by themselves: it goes to the house's own mailbox."""
-    with speaking(ENGLISH):  # whoever was here when it happened
-        here = Person.find_or_create(**_house, phone="")
-    tell(here, template, key=key, **about)
+    """Queue a message to the email address of the business."""
+    with speaking(ENGLISH):  # whatever the language of the request
+        staff = Person.find_or_create(**_staff, phone="")
+    tell(staff, template, key=key, **about)
 
 
 def remind(person: Person, template: str, *, at: datetime, kind: str = "reminder", **about: Noun) -> None:
-    """Like tell, at a time to come, of the thing as it is now. When that time is over already, a reminder would only confuse."""
+    """Queue a reminder for a future time; none if that is in the past. It lapses if the row gets a new edition."""
     ((_, thing),) = about.items()
     session.flush()
     if at > clock.now():
@@ -336,13 +334,13 @@ def remind(person: Person, template: str, *, at: datetime, kind: str = "reminder
 
 
 def preview_message(person: Person, template: str, **about: Noun) -> RenderedMessage:
-    """The letter as it would be written now, for somebody who looks: nothing is owed, and nothing is kept."""
+    """Render an email as it would be sent now, without queueing it."""
     own = Wording.published_version(template, person.locale, "email")
     return own.render(person, about) if own else render_message(template, person, about)
 
 
 def send_trial(wording: Wording, person: Person) -> None:
-    """Owe somebody of the house a look at words, on their own channel."""
+    """Queue a test message of a template version to a team member."""
     session.flush()
     _owe(person, "trial", wording, None, {"template": wording.template, "channel": wording.channel})
 

@@ -1,4 +1,4 @@
-"""OptIn: somebody's word that we may write to them on a channel other than email, and how they gave it."""
+"""Opt-in: a customer's consent to messages on a channel other than email, with its source; STOP withdraws it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from app.kernel.people import Person
 from app.kernel.workflow import move
 from app.messages import template
 
-CHANNELS = {name: words for name, words in template.CHANNELS.items() if name != "email"}  # a letter needs no leave
+CHANNELS = {name: words for name, words in template.CHANNELS.items() if name != "email"}  # email needs no consent
 STOP = frozenset(["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"])
 
 
 class OptIn(Noun):
-    """It holds until it is taken back, and then it says so: that we were once allowed has to be shown too."""
+    """Consent of one person for one channel; a withdrawn one is kept as evidence."""
 
     states = "given", "taken_back"
     state_labels: ClassVar[dict[str, str]] = {"taken_back": "Withdrawn"}
     __table_args__ = (UniqueConstraint("person_id", "channel"),)
     refusals: ClassVar[dict[str, str]] = {
-        "opt_in_person_id_channel_key": "This customer already has a consent record for this channel. Use that record instead."
+        "opt_in_person_id_channel_key": (
+            "This customer already has a consent record for this channel. Use that record instead."
+        )
     }
 
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
@@ -44,7 +46,7 @@ class OptIn(Noun):
 
     @classmethod
     def give(cls, person: Person, channel: str, how: str) -> Self:
-        """Somebody has said yes, for the first time or again."""
+        """Record consent, for the first time or again."""
         known = (
             session.scalar(select(cls).where(cls.person_id == person.id, cls.channel == channel)) if person.id else None
         )
@@ -63,7 +65,7 @@ class OptIn(Noun):
 
     @classmethod
     def stop(cls, phone: str, channel: str) -> int:
-        """Whoever has this telephone wants no more of it; answers for how many people that was taken down."""
+        """Withdraw consent for all people with this phone number; return their count."""
         with transaction():
             theirs = (
                 select(cls)
@@ -77,7 +79,7 @@ class OptIn(Noun):
         return len(found)
 
     def tidy(self) -> None:
-        if getattr(self.person, "phone", None) == "":  # a row without a person is refused for that
+        if getattr(self.person, "phone", None) == "":  # a row without a person is refused anyway
             raise Invalid.for_fields({"person": "This customer has no phone number. Add one first."})
 
     @move("given", to="taken_back", by="Desk", label="Withdraw consent")

@@ -1,4 +1,7 @@
-"""The door to addresses that somebody typed in: only to where anybody may go, and for no longer than it may take."""
+"""HTTP client for URLs that users enter (webhooks, calendar feeds): protects against SSRF and slow servers.
+
+It connects only to public addresses, checked after DNS resolution, and limits the time and size of a response.
+"""
 
 from __future__ import annotations
 
@@ -15,19 +18,19 @@ import httpx
 
 from app.kernel import db
 
-PATIENCE = 5.0  # seconds for all of it, however slowly they speak
-ENOUGH = 2000  # bytes of an answer that anybody would read
-HOPS = 3  # how often whoever is read may say that it is elsewhere
+PATIENCE = 5.0  # seconds for the whole call, however slowly the server responds
+ENOUGH = 2000  # bytes of a response that are kept
+HOPS = 3  # redirects followed
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 _listener = ""
 _calendars = ""
 
 
-def configure(address: str, shelf: str = "") -> None:
-    """Where the sandbox listens, and below which address it has something to read: all that may be called inside our own walls."""
+def configure(listener: str, calendars: str = "") -> None:
+    """Set the sandbox's webhook listener and calendar URL prefix, the only private addresses that may be called."""
     global _listener, _calendars
-    _listener, _calendars = address, shelf
+    _listener, _calendars = listener, calendars
 
 
 def sandbox_listener() -> str:
@@ -39,13 +42,12 @@ def sandbox_calendars() -> str:
 
 
 def is_sandbox_calendar(address: str) -> bool:
-    """Is this one of the sandbox's things to read?"""
     return bool(_calendars) and address.startswith(_calendars)
 
 
 @dataclass(frozen=True)
 class CallResult:
-    """What came of one call: an answer, or why there was none."""
+    """The result of a POST: status and body, or the error."""
 
     status: int | None
     answer: str
@@ -58,7 +60,7 @@ class CallResult:
 
 
 def post(address: str, body: bytes, headers: Mapping[str, str]) -> CallResult:
-    """One POST. Nobody is followed anywhere else, and no proxy stands between the check and the line."""
+    """Send a POST, without redirects, and without a proxy that would bypass the address check."""
     db.require_no_transaction()
     began = time.monotonic()
     try:
@@ -70,7 +72,7 @@ def post(address: str, body: bytes, headers: Mapping[str, str]) -> CallResult:
             )
             status, answer = _read(client.send(request, stream=True, follow_redirects=False))
     except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as error:
-        return CallResult(None, "", _since(began), _in_words(error))
+        return CallResult(None, "", _since(began), _error_text(error))
     return CallResult(
         status, answer, _since(began), "" if 200 <= status < 300 else f"The server responded with status {status}."
     )
@@ -82,16 +84,16 @@ def _is_sandbox_listener(address: str) -> bool:
 
 @dataclass(frozen=True)
 class FetchResult:
-    """What is there, or why it could not be read."""
+    """The result of a GET: status and content, or the error."""
 
     status: int | None
     content: bytes = b""
-    tag: str = ""  # under which it can be asked whether it has changed
+    tag: str = ""  # ETag, to ask whether it has changed
     trouble: str = ""
 
 
 def fetch(address: str, headers: Mapping[str, str], most: int) -> FetchResult:
-    """One GET, followed to where they say it is; each address on the way is looked at anew, and all of it shares the time."""
+    """Send a GET and follow redirects; each address is checked, and all requests share the time limit."""
     db.require_no_transaction()
     until = time.monotonic() + PATIENCE
     try:
@@ -101,12 +103,12 @@ def fetch(address: str, headers: Mapping[str, str], most: int) -> FetchResult:
                 return answer
             address = answer
     except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as error:
-        return FetchResult(None, trouble=_in_words(error))
+        return FetchResult(None, trouble=_error_text(error))
     return FetchResult(None, trouble="Too many redirects.")
 
 
 def _get(address: str, headers: Mapping[str, str], until: float, most: int) -> FetchResult | str:
-    """What is there, or where else it is."""
+    """Return the content, or the URL of a redirect."""
     beside = is_sandbox_calendar(address)
     if not beside and not address.startswith("https://"):
         raise ValueError("the address must start with https://.")
@@ -141,7 +143,7 @@ def _since(began: float) -> int:
 
 
 def _read(answer: httpx.Response) -> tuple[int, str]:
-    """As much of it as is kept. How it answered counts even when the rest does not come."""
+    """Read as much of the body as is kept; the status counts even if the body breaks off."""
     read = b""
     try:
         for piece in answer.iter_raw():
@@ -155,14 +157,14 @@ def _read(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, read.decode("utf-8", "replace").replace("\x00", "�")
 
 
-def _in_words(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     if isinstance(error, httpx.TimeoutException):
         return f"No response within {PATIENCE:.0f} seconds."
     return f"Could not connect: {str(error) or type(error).__name__}"[:300]
 
 
 def is_public(address: str) -> bool:
-    """May anybody on the internet reach this? An address that hides another one is as public as what it hides."""
+    """True for a public IP address; an IPv6 address with an embedded IPv4 address is as public as that one."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         hidden = (
@@ -173,8 +175,8 @@ def is_public(address: str) -> bool:
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 
 
-def _checked(host: str, port: int) -> str:
-    """The address behind a name, if all of those behind it are public: what is checked is what is connected to."""
+def _resolve_public(host: str, port: int) -> str:
+    """Resolve a host name to an address, if all its addresses are public; the caller connects to that very address."""
     try:
         found = [str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     except OSError:
@@ -184,14 +186,14 @@ def _checked(host: str, port: int) -> str:
     return found[0]
 
 
-# --- the line ---------------------------------------------------------------------------------------------------------
+# --- transport --------------------------------------------------------------------------------------------------------
 
 
-class _Line(httpcore.NetworkStream):
-    """A connection that ends when the time is over, even when there is always one more byte."""
+class _DeadlineStream(httpcore.NetworkStream):
+    """A stream that ends at a deadline, even if the server keeps sending."""
 
-    def __init__(self, line: httpcore.NetworkStream, until: float) -> None:
-        self.line, self.until = line, until
+    def __init__(self, stream: httpcore.NetworkStream, until: float) -> None:
+        self.stream, self.until = stream, until
 
     def _left(self) -> float:
         left = self.until - time.monotonic()
@@ -200,21 +202,21 @@ class _Line(httpcore.NetworkStream):
         return left
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self.line.read(max_bytes, self._left())
+        return self.stream.read(max_bytes, self._left())
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self.line.write(buffer, self._left())
+        self.stream.write(buffer, self._left())
 
     def close(self) -> None:
-        self.line.close()
+        self.stream.close()
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
-        return _Line(self.line.start_tls(ssl_context, server_hostname, self._left()), self.until)
+        return _DeadlineStream(self.stream.start_tls(ssl_context, server_hostname, self._left()), self.until)
 
     def get_extra_info(self, info: str) -> Any:
-        return self.line.get_extra_info(info)
+        return self.stream.get_extra_info(info)
 
 
 class _Network(httpcore.SyncBackend):
@@ -229,12 +231,12 @@ class _Network(httpcore.SyncBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        there = _checked(host, port) if self.guarded else host
-        return _Line(super().connect_tcp(there, port, timeout, local_address, socket_options), self.until)
+        address = _resolve_public(host, port) if self.guarded else host
+        return _DeadlineStream(super().connect_tcp(address, port, timeout, local_address, socket_options), self.until)
 
 
 class _Transport(httpx.HTTPTransport):
-    """httpx as it is, on lines of our own: the name stays in the certificate's check and in the Host header."""
+    """httpx on our own streams; the certificate check and the Host header keep the host name."""
 
     def __init__(self, *, guarded: bool, until: float) -> None:
         super().__init__(trust_env=False)

@@ -1,8 +1,8 @@
-"""The small language in which staff write words: it can say what it is given, and reach nothing else.
+"""Template sandbox: renders message templates written by staff in a restricted subset of Jinja.
 
-Known in it are `person`, `when(instant, zone)`, `business`, `business_email`, `base_url`, and the thing that the message is
-about under its own name. Of a thing it knows what could be shown to the person whom it concerns: columns that are not
-secret, neighbours, and what is worked out from them; never a method, and never what leads to the database.
+A template knows `person`, `when(instant, zone)`, `business`, `business_email`, `base_url`, and the row that the message
+is about, under its own name. Of a row it can read what may be shown to the customer: columns that are not secret,
+related rows and properties; never methods, and nothing that leads to the database.
 """
 
 from __future__ import annotations
@@ -29,40 +29,13 @@ from app.messages import template
 
 LONGEST = 20_000
 HOUSE = ("business", "business_email", "base_url")
-_PIECES = re.compile(r"[a-z_]+/(?:mail|whatsapp|sms)/_[a-z_]+\.txt")
-_NEVER = frozenset(
-    [
-        "answers",
-        "sealed_answers",
-        "form_edition",
-        "notes",
-        "handle",
-        "request_key",
-        "request_hash",
-        "user",
-        "metadata",
-        "registry",
-        "query",
-        "link_kind",
-    ]
-)
-_GRAMMAR = (
-    nodes.Template,
-    nodes.Output,
-    nodes.TemplateData,
-    nodes.Name,
-    nodes.NSRef,
-    nodes.Const,
-    nodes.Tuple,
-    nodes.List,
-    nodes.Dict,
-    nodes.Pair,
-    nodes.Keyword,
-    nodes.Getattr,
-    nodes.Getitem,
-    nodes.Slice,
-    nodes.If,
-    nodes.For,
+_PARTS = re.compile(r"[a-z_]+/(?:mail|whatsapp|sms)/_[a-z_]+\.txt")
+# Names that no template can read.
+_NEVER = {"answers", "sealed_answers", "form_edition", "notes", "handle", "request_key"}
+_NEVER |= {"request_hash", "user", "metadata", "registry", "query", "link_kind"}
+_VALUES = (nodes.Name, nodes.NSRef, nodes.Const, nodes.Keyword, nodes.Getattr, nodes.Getitem, nodes.Slice)
+_COLLECTIONS = (nodes.Tuple, nodes.List, nodes.Dict, nodes.Pair)
+_LOGIC = (
     nodes.CondExpr,
     nodes.Filter,
     nodes.Test,
@@ -72,93 +45,68 @@ _GRAMMAR = (
     nodes.And,
     nodes.Or,
     nodes.Not,
-    nodes.Neg,
-    nodes.Add,
-    nodes.Sub,
-    nodes.Div,
-    nodes.FloorDiv,
-    nodes.Concat,
-    nodes.Assign,
-    nodes.FromImport,
 )
+_ARITHMETIC = (nodes.Neg, nodes.Add, nodes.Sub, nodes.Div, nodes.FloorDiv, nodes.Concat)
+_STATEMENTS = (nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.For, nodes.Assign, nodes.FromImport)
+_GRAMMAR = (*_VALUES, *_COLLECTIONS, *_LOGIC, *_ARITHMETIC, *_STATEMENTS)
 _CHOOSE = frozenset(
     ["d", "default", "first", "last", "length", "list", "rejectattr", "reject", "select", "selectattr", "sort"]
 )
-_FILTERS = _CHOOSE | {
-    "abs",
-    "capitalize",
-    "count",
-    "dated",
-    "e",
-    "escape",
-    "float",
-    "int",
-    "lower",
-    "replace",
-    "round",
-    "spoken",
-    "string",
-    "sum",
-    "title",
-    "trim",
-    "upper",
-}
-_ASKED = frozenset(
-    ["strftime", "get", "startswith", "endswith", "strip", "title", "upper", "lower"]
-)  # what may be called on a word or a small table
-_GROWS = (
-    nodes.Concat,
-    nodes.Add,
-    nodes.List,
-    nodes.Dict,
-)  # what is made of itself again and again would fill the house
+_FILTERS = _CHOOSE | {"abs", "capitalize", "count", "dated", "e", "escape", "float", "int", "lower"}
+_FILTERS |= {"replace", "round", "spoken", "string", "sum", "title", "trim", "upper"}
+# Methods that may be called on strings, dates and dicts.
+_CALLABLE = frozenset(["strftime", "get", "startswith", "endswith", "strip", "title", "upper", "lower"])
+# Not in “set”: a value built from itself in a loop would fill the memory.
+_GROWS = nodes.Concat, nodes.Add, nodes.List, nodes.Dict
 
 
-class _Guarded(ImmutableSandboxedEnvironment):
-    """Jinja's own guard, and beyond it: only `when` and the pieces of other templates can be called at all."""
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja's sandbox, where in addition only `when`, imported macros and a few methods can be called."""
 
     def is_safe_callable(self, obj: Any) -> bool:
         return (
             isinstance(obj, Macro)
             or getattr(obj, "__module__", "") == __name__
-            or getattr(obj, "__name__", "") in _ASKED
+            or getattr(obj, "__name__", "") in _CALLABLE
         )
 
     def getattr(self, obj: Any, attribute: str) -> Any:
-        return _behind_its_view(super().getattr(obj, attribute))
+        return _wrap_row(super().getattr(obj, attribute))
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        return _behind_its_view(super().getitem(obj, argument))
+        return _wrap_row(super().getitem(obj, argument))
 
 
-def _behind_its_view(value: Any) -> Any:
+def _wrap_row(value: Any) -> Any:
     return RowView(value) if isinstance(value, Noun) else value
 
 
-class _OnlyPieces(template.TranslatedLoader):
-    """Of the files, only the pieces that other words are made of."""
+class _PartsLoader(template.TranslatedLoader):
+    """Loads only the template parts that may be imported."""
 
     def get_source(self, environment: Any, name: str) -> tuple[str, str, Callable[[], bool]]:
-        if not _PIECES.fullmatch(name):
+        if not _PARTS.fullmatch(name):
             raise SecurityError(f"“{name}” is not a template part that can be imported.")
         return super().get_source(environment, name)
 
 
-sandbox = _Guarded(loader=_OnlyPieces(template.LOCALE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+sandbox = _Sandbox(
+    loader=_PartsLoader(template.LOCALE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
 sandbox.globals.clear()
 sandbox.filters.update(spoken=translation.say, dated=translation.format_day)
 
 
 @cache
 def _sandbox_for(locale: str) -> Environment:
-    return sandbox.overlay(loader=_OnlyPieces(locale))
+    return sandbox.overlay(loader=_PartsLoader(locale))
 
 
-# --- what is shown of a thing -----------------------------------------------------------------------------------------
+# --- what a template can read -----------------------------------------------------------------------------------------
 
 
 class RowView:
-    """A row as words may see it: to be read, by names that are known."""
+    """A row as a template sees it: read-only, with the names in readable_names()."""
 
     __slots__ = ("_row",)
 
@@ -181,7 +129,7 @@ class RowView:
 
 
 def expose(value: Any) -> Any:
-    """What may be handed out: plain values, amounts and the like, and rows behind their view."""
+    """Wrap a value for a template: plain values and frozen dataclasses as they are, rows as RowView."""
     match value:
         case (
             None
@@ -209,7 +157,7 @@ def expose(value: Any) -> Any:
 
 
 def readable_names(noun: type[Any]) -> dict[str, Any]:
-    """What words may know of a noun, and how it comes to be known: a column, an amount, a neighbour, or a property."""
+    """The names of a noun that a template can read: columns, composites, relations and properties."""
     mapper = inspect(noun)
     secret = {attr.key for attr in mapper.column_attrs if attr.columns[0].info.get("secret")} | _NEVER
     found: dict[str, Any] = {
@@ -225,7 +173,7 @@ def readable_names(noun: type[Any]) -> dict[str, Any]:
 
 
 class SampleValue:
-    """A thing in a house where none is yet: it answers to the same names, with something of the same kind."""
+    """Stands in for a row where none exists yet: it has the same names, with sample values."""
 
     def __init__(self, noun: type[Any] | None, called: str) -> None:
         self._noun, self._called = noun, called
@@ -233,7 +181,7 @@ class SampleValue:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or (self._noun is not None and name not in readable_names(self._noun)):
             raise AttributeError(name)
-        return _made_up(readable_names(self._noun)[name], name) if self._noun else SampleValue(None, name)
+        return _sample_of(readable_names(self._noun)[name], name) if self._noun else SampleValue(None, name)
 
     def __str__(self) -> str:
         return f"[{spaced(self._called)}]"
@@ -261,7 +209,7 @@ class SampleValue:
 _SAMPLES = {Boolean: True, Integer: 1, Date: date(2026, 11, 24), Time: time(9)}
 
 
-def _made_up(attr: Any, name: str) -> Any:
+def _sample_of(attr: Any, name: str) -> Any:
     if isinstance(attr, property):
         return SampleValue(None, name)
     if hasattr(attr, "mapper"):
@@ -281,11 +229,11 @@ def _made_up(attr: Any, name: str) -> Any:
     }.get(name) or sample
 
 
-# --- reading ----------------------------------------------------------------------------------------------------------
+# --- rendering --------------------------------------------------------------------------------------------------------
 
 
 def render_safely(source: str, person: Person | SampleValue, about: Mapping[str, Any]) -> str:
-    """Read words that staff wrote. Whatever is wrong with them is an error of Jinja's, or of theirs."""
+    """Render a template written by staff; mistakes raise a Jinja error."""
     known = {name: expose(value) for name, value in about.items()}
     house = {name: template.environment.globals.get(name, "") for name in HOUSE}
     return (
@@ -296,10 +244,10 @@ def render_safely(source: str, person: Person | SampleValue, about: Mapping[str,
 
 
 def _when(own: str) -> Callable[..., str]:
-    said = template.moment_formatter(own)
+    formatter = template.moment_formatter(own)
 
     def when(instant: Any, zone: Any = "") -> str:
-        return said(
+        return formatter(
             clock.ahead(days=2) if isinstance(instant, SampleValue) else instant,
             "" if isinstance(zone, SampleValue) else zone,
         )
@@ -308,7 +256,7 @@ def _when(own: str) -> Callable[..., str]:
 
 
 def undeclared_variables(source: str) -> set[str]:
-    """What the words expect to be given beside the person and the house; nothing, when they cannot be read."""
+    """The variables of a template besides the person and the business; none if it cannot be parsed."""
     try:
         return meta.find_undeclared_variables(parse_allowed(source)) - {"person", "when", *HOUSE}
     except TemplateError:
@@ -316,7 +264,7 @@ def undeclared_variables(source: str) -> set[str]:
 
 
 def parse_allowed(source: str) -> nodes.Template:
-    """The words as they are understood, if they keep to the grammar."""
+    """Parse a template, and refuse what is outside the subset."""
     if len(source) > LONGEST:
         raise SecurityError(f"Use at most {LONGEST:,} characters.")
     tree = sandbox.parse(source)
@@ -339,50 +287,50 @@ def _refuse(node: nodes.Node) -> None:
         case nodes.Call():
             _refuse_call(node)
         case nodes.Filter(name=name) if name not in _FILTERS:
-            _no(f"The filter “{name}” isn’t available in templates.", node)
+            _reject(f"The filter “{name}” isn’t available in templates.", node)
         case nodes.Filter(name="replace") if any(len(str(getattr(each, "value", "?" * 9))) > 3 for each in node.args):
-            _no("“replace” works with at most three characters.", node)
+            _reject("“replace” works with at most three characters.", node)
         case nodes.Getattr(attr=attr) if attr.startswith("_"):
-            _no(f"“{attr}” isn’t available in templates.", node)
-        case nodes.FromImport() if not _PIECES.fullmatch(str(getattr(node.template, "value", ""))):
-            _no("Only template parts can be imported.", node)
+            _reject(f"“{attr}” isn’t available in templates.", node)
+        case nodes.FromImport() if not _PARTS.fullmatch(str(getattr(node.template, "value", ""))):
+            _reject("Only template parts can be imported.", node)
         case nodes.Assign() if any(node.find_all(_GROWS)) or any(
             each.name not in _CHOOSE for each in node.find_all(nodes.Filter)
         ):
-            _no("“set” can only select existing values. It can’t combine them.", node)
+            _reject("“set” can only select existing values. It can’t combine them.", node)
         case _ if not isinstance(node, _GRAMMAR):
-            _no(f"“{type(node).__name__.lower()}” isn’t supported in templates.", node)
+            _reject(f"“{type(node).__name__.lower()}” isn’t supported in templates.", node)
 
 
 def _refuse_call(node: nodes.Call) -> None:
     if not isinstance(node.node, (nodes.Name, nodes.Getattr)) or node.dyn_args or node.dyn_kwargs:
-        _no("This kind of call isn’t supported in templates.", node)
+        _reject("This kind of call isn’t supported in templates.", node)
     called = node.node.attr if isinstance(node.node, nodes.Getattr) else ""
-    if called and called not in _ASKED:
-        _no(f"“{called}” can’t be called in templates.", node)
+    if called and called not in _CALLABLE:
+        _reject(f"“{called}” can’t be called in templates.", node)
     if called == "strftime" and not all(_is_date_form(each) for each in node.args):
-        _no("Use a date format such as %d %B %Y.", node)
+        _reject("Use a date format such as %d %B %Y.", node)
 
 
 def _is_date_form(node: nodes.Node) -> bool:
-    """A width in it, as in %999999999d, would fill the house."""
+    """True without a width: %999999999d would fill the memory."""
     return isinstance(node, nodes.Const) and not re.search(r"\d", str(node.value))
 
 
 class NotSupported(SecurityError):
-    """What the grammar does not know, and in which line."""
+    """A template uses something outside the subset, in this line."""
 
     def __init__(self, words: str, line: int) -> None:
         super().__init__(words)
         self.line = line
 
 
-def _no(words: str, node: nodes.Node) -> NoReturn:
+def _reject(words: str, node: nodes.Node) -> NoReturn:
     raise NotSupported(words, node.lineno)
 
 
 def check_template(source: str, person: Person | SampleValue, about: Mapping[str, Any], heading: int = 0) -> str:
-    """Read them once to see that they can be read; says in a sentence what is wrong, and where: one of the lines is the heading."""
+    """Render a template once, or raise Invalid with each mistake and its line. `heading` is the subject's line."""
     try:
         return render_safely(source, person, about)
     except TemplateSyntaxError as error:
@@ -391,7 +339,7 @@ def check_template(source: str, person: Person | SampleValue, about: Mapping[str
         raise _wrong(error.message or "", error.line, heading) from None
     except TemplateError as error:
         raise _wrong(error.message or "The template has a syntax error.") from None
-    except Exception as error:  # noqa: BLE001  # whatever staff wrote, they hear what is wrong with it
+    except Exception as error:  # noqa: BLE001  # any error is reported to the author
         raise _wrong(f"The template can’t be rendered: {str(error)[:200] or type(error).__name__}") from None
 
 

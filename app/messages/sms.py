@@ -1,4 +1,4 @@
-"""The one door to text messages: Twilio's Messages, with our own timeouts and error reading."""
+"""SMS by Twilio: sends text messages, and reads delivery reports and replies from its webhooks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Sms:
     name = "sms"
     label = "SMS"
     deduplicates = False
-    confirms = False  # its reports may be hours late, so silence proves nothing
+    confirms = False  # reports may be hours late, so silence proves nothing
 
     def __init__(self, *, account: str, token: str, sender: str, url: str, reach_us_at: str) -> None:
         self.account, self.token, self.here = account, token, reach_us_at.rstrip("/")
@@ -41,7 +41,7 @@ class Sms:
     def address(self, person: Person) -> str:
         return person.phone
 
-    # --- saying ---
+    # --- sending ---
 
     def send(self, letter: OutgoingMessage) -> str:
         db.require_no_transaction()
@@ -56,15 +56,15 @@ class Sms:
             raise NotTaken("The SMS provider could not be reached.") from None
         except httpx.HTTPError:
             raise Unconfirmed("The SMS provider did not respond. The message may have been sent.") from None
-        said = _read(answer)
-        if answer.is_success and said.get("sid"):
-            return said["sid"]
-        raise _no(answer.status_code, said)
+        body = _read(answer)
+        if answer.is_success and body.get("sid"):
+            return body["sid"]
+        raise _error_of(answer.status_code, body)
 
-    # --- hearing ---
+    # --- webhooks ---
 
     def parse_webhook(self, raw: bytes, headers: Mapping[str, str], path: str) -> WebhookNews:
-        """Signed is the whole address as we gave it, and every field after it, in the order of their names."""
+        """Twilio signs the full URL, followed by every field in the order of their names."""
         given = next((value for name, value in headers.items() if name.lower() == "x-twilio-signature"), "")
         try:
             fields = parse_qsl(raw.decode(), keep_blank_values=True)
@@ -80,37 +80,37 @@ class Sms:
         raise Missing
 
 
-def _news(said: Mapping[str, str], path: str) -> WebhookNews:
-    if "Body" in said and "From" in said and said.get("SmsStatus", "received") == "received":
-        return WebhookNews(replies=[Reply(said["From"], said["Body"])])
-    state = STATES.get(said.get("MessageStatus", ""))
-    if state is None or not said.get("MessageSid"):
-        return WebhookNews()  # queued and sending are nothing that anybody waits for
+def _news(body: Mapping[str, str], path: str) -> WebhookNews:
+    if "Body" in body and "From" in body and body.get("SmsStatus", "received") == "received":
+        return WebhookNews(replies=[Reply(body["From"], body["Body"])])
+    state = STATES.get(body.get("MessageStatus", ""))
+    if state is None or not body.get("MessageSid"):
+        return WebhookNews()  # “queued” and “sending” change nothing
     (ours, *_) = parse_qs(urlsplit(path).query).get("message", [""])
     trouble = (
-        f"The SMS could not be delivered (error code: {said.get('ErrorCode') or 'unknown'})."
+        f"The SMS could not be delivered (error code: {body.get('ErrorCode') or 'unknown'})."
         if state == "failed"
         else ""
     )
     return WebhookNews(
-        [DeliveryReport(state, int(ours) if ours.isdecimal() and len(ours) < 10 else None, said["MessageSid"], trouble)]
+        [DeliveryReport(state, int(ours) if ours.isdecimal() and len(ours) < 10 else None, body["MessageSid"], trouble)]
     )
 
 
 def _read(answer: httpx.Response) -> dict[str, str]:
     try:
-        said = answer.json()
+        body = answer.json()
     except ValueError:
         return {}
-    return {name: str(value) for name, value in said.items()} if isinstance(said, dict) else {}
+    return {name: str(value) for name, value in body.items()} if isinstance(body, dict) else {}
 
 
-def _no(status: int, said: Mapping[str, str]) -> NotTaken | Declined | Unconfirmed:
-    """Below 500 nothing was sent; above, only the carrier knows."""
+def _error_of(status: int, body: Mapping[str, str]) -> NotTaken | Declined | Unconfirmed:
+    """Below 500 nothing was sent; from 500 on the message may have been sent."""
     if status == 429:
         return NotTaken("The SMS provider is not accepting more messages at the moment.")
-    if status >= 500 or not said.get("message"):
+    if status >= 500 or not body.get("message"):
         return Unconfirmed(
             f"The SMS provider responded with status {status} and did not say whether the message was sent."
         )
-    return Declined(f"The SMS provider rejected this message: {said['message'][:300]} ({said.get('code', 'no code')})")
+    return Declined(f"The SMS provider rejected this message: {body['message'][:300]} ({body.get('code', 'no code')})")

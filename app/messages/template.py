@@ -1,4 +1,7 @@
-"""The words of a message as they came with the program: a text file whose first line is its heading, one folder a channel."""
+"""Message templates: the default texts, a file per message and channel, rendered by Jinja and translated line by line.
+
+The first line is the subject of an email, or the name of a WhatsApp template. Staff can publish their own (wording.py).
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ from config import ROOT
 CHANNELS = {"email": "Email", "whatsapp": "WhatsApp", "sms": "SMS"}
 IN_A_SENTENCE = CHANNELS | {"email": "email"}
 FOLDERS = {"email": "mail", "whatsapp": "whatsapp", "sms": "sms"}
-HEADINGS = {"email": "Subject:", "whatsapp": "Template:", "sms": ""}  # what the first line begins with
-LOCALE = "en"  # what the files are written in
+HEADINGS = {"email": "Subject:", "whatsapp": "Template:", "sms": ""}  # prefix of the first line
+LOCALE = "en"  # the language of the files
 
 _HEADING = re.compile(r"(?P<before>Subject: *)(?P<words>.+)(?P<after>)")
 _PRESSED = re.compile(r"(?P<before>\[)(?P<words>[^\]]+)(?P<after>\]\(.+\))")
@@ -33,7 +36,7 @@ _PREPARING = re.compile(r"(?:\s*(?:\{%-?\s*(?:from|set|import)\b.*?%\}|\{#.*?#\}
 
 
 class TranslatedLoader(FileSystemLoader):
-    """The files, in one language. Their English lines are the keys, so that staff find plain words when they make words of their own of them."""
+    """Loads the files translated into one language; each English line is a key of the catalogues."""
 
     def __init__(self, locale: str) -> None:
         super().__init__(ROOT / "templates")
@@ -56,7 +59,7 @@ environment = Environment(
 environment.filters.update(spoken=say, dated=format_day)
 _known: tuple[str, ...] = ()
 _titles: dict[str, str] = {}
-_given: dict[str, str] = {}  # words that stand in a pack's own file, by the path that a file of theirs would have
+_given: dict[str, str] = {}  # template texts declared in a pack, by the path of the file they stand for
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class RenderedMessage:
 def register_templates(
     names: Iterable[str], given: Mapping[str, str] | None = None, titles: Mapping[str, str] | None = None
 ) -> None:
-    """Every template that a pack of this build has words for, what is `given` for an email without a file, and what staff call them."""
+    """Set the names of all templates, the texts of those without a file, and their titles."""
     global _known
     _known = tuple(dict.fromkeys(names))
     _given.clear()
@@ -84,12 +87,12 @@ def template_names() -> tuple[str, ...]:
 
 
 def template_title(name: str) -> str:
-    """What staff call a message: bookings/soon is the 1-hour reminder. Without a title, the name of its file says it."""
+    """The title of a message for staff: “1-hour reminder” for bookings/soon; by default from its file name."""
     return _titles.get(name) or spaced(name.rpartition("/")[2])
 
 
 def template_titles() -> dict[str, str]:
-    """By name, what each message that is known here is called."""
+    """The title of every message by name, in order of the titles."""
     return {name: template_title(name) for name in sorted(_known, key=template_title)}
 
 
@@ -100,7 +103,7 @@ def template_path(template: str, channel: str) -> str:
 
 @cache
 def default_text(template: str, channel: str, locale: str = LOCALE) -> str | None:
-    """What stands in the file, if there is one."""
+    """The default text in a language, if there is one."""
     name = template_path(template, channel)
     file = ROOT / "templates" / name
     source = _given.get(name) or (file.read_text() if file.exists() else None)
@@ -122,13 +125,13 @@ def _words(locale: str) -> Environment:
 
 
 def translate_source(source: str, locale: str) -> str:
-    """The same file, line by line; a line that no catalogue knows stays as it is."""
+    """Translate a template line by line; a line that is not in the catalogue stays English."""
     with speaking(locale):
         return _each(source, say)
 
 
 def source_sentences(source: str) -> list[str]:
-    """What there is to be said in another language."""
+    """The sentences of a template to be translated."""
     found: list[str] = []
 
     def note(sentence: str) -> str:
@@ -144,7 +147,7 @@ def _each(source: str, into: Callable[[str], str]) -> str:
 
 
 def _line(line: str, into: Callable[[str], str]) -> str:
-    """A heading without its mark, a button without its address, or the whole line, if there are words in it."""
+    """Translate a line that has words: a subject without its prefix, a button without its URL, or the whole line."""
     text = line.strip()
     parts = _HEADING.fullmatch(text) or _PRESSED.fullmatch(text)
     before, sentence, after = (parts["before"], parts["words"], parts["after"]) if parts else ("", text, "")
@@ -162,7 +165,7 @@ def moment_formatter(own: str) -> Callable[..., str]:
 
 
 def split_heading(source: str, channel: str) -> tuple[str, str]:
-    """A file's heading and the rest of it; what prepares both stays with the rest."""
+    """Split a template into heading and body; leading imports and settings stay with the body."""
     if not HEADINGS[channel]:
         return "", source.strip()
     preparing = _PREPARING.match(source)
@@ -180,16 +183,16 @@ def join_heading(heading: str, body: str, channel: str) -> str:
 
 
 def heading_line(body: str, channel: str) -> int:
-    """In which line of the whole the heading stands; 0 where there is none."""
+    """The line number of the heading in the whole template; 0 if there is none."""
     preparing = _PREPARING.match(f"{body}\n")
     assert preparing
     return preparing[0].count("\n") + 1 if HEADINGS[channel] else 0
 
 
 def shape_for_channel(channel: str, rendered: str, locale: str = LOCALE) -> RenderedMessage:
-    """Words as their channel takes them: a letter with its page, the name of an approved template with its places, or plain text."""
+    """Shape rendered text for its channel: an email with HTML, a WhatsApp template with its values, or plain text."""
     heading, _, body = rendered.strip().partition("\n") if HEADINGS[channel] else ("", "", rendered)
-    # A newline in a subject would begin another header: somebody's name must not be able to do that.
+    # A newline in a subject would begin another header; a customer's name must not be able to do that.
     subject = " ".join(heading.removeprefix(HEADINGS[channel]).split())
     if channel == "email":
         return _letter(subject, body, locale)

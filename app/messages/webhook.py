@@ -1,4 +1,4 @@
-"""Hook: somebody's program that wants to hear what happens here, at an address of theirs."""
+"""Webhook: a URL that receives signed events, with its secret, its event filter and its pause after failures."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ EVERYTHING = "*"
 
 @dataclass(frozen=True)
 class WebhookEvent:
-    """One thing that a hook can listen to."""
+    """An event that a webhook can subscribe to."""
 
     name: str
     label: str
@@ -35,7 +35,7 @@ class WebhookEvent:
 
 
 def webhook_events() -> Iterator[WebhookEvent]:
-    """Everything that can be heard: each move of each noun that says what it would tell, and that it came to be."""
+    """All events: for each noun with a payload (news), that a row was added, and each of its moves."""
     for noun in sorted((each for each in nouns() if is_newsworthy(each)), key=lambda each: each.__tablename__):
         one = label_of_table(noun.__tablename__)
         yield WebhookEvent(f"{noun.__tablename__}.{ADDED}", f"{one}: added", f"A new {one.lower()} was added.")
@@ -48,12 +48,12 @@ _EVENTS_HELP = (
 )
 
 
-def _events_said(events: str) -> str:
+def _events_label(events: str) -> str:
     return "All events" if EVERYTHING in events.split() else ", ".join(events.split())
 
 
 class Webhook(Noun, Linked, table="hook"):
-    """An address that hears of what happens. Its secret is worked out, not stored: a stolen database does not hold it."""
+    """A subscription of a URL to events. Its signing secret is derived from the secret key, not stored."""
 
     link_kind = "hook"
     states = "on", "off"
@@ -63,10 +63,10 @@ class Webhook(Noun, Linked, table="hook"):
     address: Mapped[str] = mapped_column(info={"label": "Endpoint URL"})
     events: Mapped[str] = mapped_column(
         default=EVERYTHING,
-        info={"label": "Events", "help": _EVENTS_HELP, "says": lambda hook: _events_said(hook.events)},
+        info={"label": "Events", "help": _EVENTS_HELP, "says": lambda hook: _events_label(hook.events)},
     )
-    edition: Mapped[int] = mapped_column(default=1, info={"label": "Secret version"})  # of its secret
-    seen_at: Mapped[datetime | None] = mapped_column(info={"label": "Secret shown"})  # when its secret was shown
+    edition: Mapped[int] = mapped_column(default=1, info={"label": "Secret version"})
+    seen_at: Mapped[datetime | None] = mapped_column(info={"label": "Secret shown"})
     failing_since: Mapped[datetime | None]
     rests_until: Mapped[datetime | None] = mapped_column(info={"label": "Paused until"})
     trouble: Mapped[str] = mapped_column(default="", info={"label": "Last error"})
@@ -86,7 +86,7 @@ class Webhook(Noun, Linked, table="hook"):
         return [f"whsec_{each}" for each in signatures(f"hook secret:{self.handle}:{self.edition}")]
 
     def show_secret(self) -> str:
-        """Once. Whoever needs it again makes a new one, so that nobody has it unseen."""
+        """Return the secret once; to see it again, a new one has to be generated."""
         with transaction():
             self.lock()
             if self.seen_at:
@@ -97,27 +97,27 @@ class Webhook(Noun, Linked, table="hook"):
         return self._secrets[0]
 
     def signature_header(self, body: str, at: datetime) -> str:
-        """While the house changes its own key, there are two signatures: one of each secret."""
+        """The signature header of a payload; during a key rotation it has one signature per key."""
         moment = int(at.timestamp())
-        told = f"{moment}.{body}".encode()
+        signed = f"{moment}.{body}".encode()
         return f"t={moment}," + ",".join(
-            f"v1={hmac.new(each.encode(), told, hashlib.sha256).hexdigest()}" for each in self._secrets
+            f"v1={hmac.new(each.encode(), signed, hashlib.sha256).hexdigest()}" for each in self._secrets
         )
 
-    # --- how it goes ---
+    # --- health ---
 
     def record_success(self) -> None:
         if self.failing_since or self.rests_until:
-            self._keep(failing_since=None, rests_until=None, trouble="")
+            self._set_health(failing_since=None, rests_until=None, trouble="")
 
     def record_failure(self, trouble: str, until: datetime) -> None:
-        """It is left alone for a while: what waits behind it must not wait for it in a worker's hands."""
-        self._keep(failing_since=self.failing_since or clock.now(), rests_until=until, trouble=trouble)
+        """Pause the webhook, so that its pending events do not keep a worker busy."""
+        self._set_health(failing_since=self.failing_since or clock.now(), rests_until=until, trouble=trouble)
 
-    def _keep(self, **how_it_goes: object) -> None:
+    def _set_health(self, **values: object) -> None:
         session.execute(
-            update(Webhook).where(Webhook.id == self.id).values(**how_it_goes),
-            execution_options={"unaudited": "each of its calls is a record of it"},
+            update(Webhook).where(Webhook.id == self.id).values(**values),
+            execution_options={"unaudited": "each delivery is a record of it"},
         )
 
     @move(
@@ -177,7 +177,7 @@ def _address(value: str) -> str:
 
 
 def _may_be_public(host: str) -> bool:
-    """Where a name leads is looked up at each call; here only what is plain to see is refused."""
+    """Refuse what is obviously private; a host name is resolved and checked at each delivery."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -194,7 +194,10 @@ def _events(value: str) -> str:
         words = f"Unknown event: {strange}. " if strange else ""
         raise Invalid.for_fields(
             {
-                "events": f"{words}Enter event names such as booking.confirm, booking.* for all events of bookings, or * for all events. See /api/hooks/events for the list."
+                "events": (
+                    f"{words}Enter event names such as booking.confirm, booking.* for all events of bookings, "
+                    "or * for all events. See /api/hooks/events for the list."
+                )
             }
         )
     return " ".join(given)

@@ -1,4 +1,4 @@
-"""Call: one thing that happened, told to one hook; a row until it is there, or until three days are over."""
+"""Webhook delivery: one event sent to one webhook, retried with growing pauses for three days."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from app.messages.webhook import Webhook, enabled_webhooks
 FIRST, LONGEST = timedelta(seconds=10), timedelta(hours=6)
 GIVES_UP = timedelta(days=3)
 GONE = 410
-KEPT = 500  # characters of an answer
+KEPT = 500  # characters of a response
 
 
 class WebhookDelivery(Noun, table="call"):
-    """One call of a hook, with what was told, and what was answered last."""
+    """One event for one webhook, with its payload and the last response."""
 
     states = "waiting", "delivered", "failed"
     state_labels: ClassVar[dict[str, str]] = {"waiting": "Pending"}
-    audited = False  # a call is its own record
+    audited = False  # the row is its own record
 
     hook_id: Mapped[int] = mapped_column(ForeignKey("hook.id"), index=True)
     hook: Mapped[Webhook] = relationship(lazy="joined", innerjoin=True)
@@ -51,13 +51,13 @@ class WebhookDelivery(Noun, table="call"):
     @classmethod
     def for_event(cls, hook: Webhook, event: str, row: Noun, **more: str) -> WebhookDelivery:
         event_id, now = f"evt_{token_hex(16)}", clock.now()
-        told = event_payload(row) | {"id": row.id, "version": row.version}
+        data = event_payload(row) | {"id": row.id, "version": row.version}
         body = {
             "id": event_id,
             "event": event,
             "at": now.astimezone(UTC).isoformat(timespec="seconds"),
             "about": row.__tablename__,
-            "data": told,
+            "data": data,
         } | more
         return cls(
             hook=hook,
@@ -72,10 +72,10 @@ class WebhookDelivery(Noun, table="call"):
         self.hook.lock()
         return super().lock()
 
-    # --- bringing it ---
+    # --- delivery ---
 
     def deliver(self) -> None:
-        """Safe to do twice: whoever hears it again knows it by its id."""
+        """Send the event; safe to repeat, since a receiver knows it by its ID."""
         if self.state != "waiting":
             return
         if self.hook.state == "off":
@@ -92,21 +92,26 @@ class WebhookDelivery(Noun, table="call"):
             }
             self._record_result(safe_http.post(self.hook.address, self.body.encode(), headers))
 
-    def _record_result(self, told: CallResult) -> None:
+    def _record_result(self, result: CallResult) -> None:
         with transaction():
             self.lock()
             self.attempts += 1
-            self.status, self.answer, self.took, self.trouble = told.status, told.answer[:KEPT], told.took, told.trouble
+            self.status, self.answer, self.took, self.trouble = (
+                result.status,
+                result.answer[:KEPT],
+                result.took,
+                result.trouble,
+            )
             if self.state != "waiting":
                 return
-            if told.is_good:
+            if result.is_good:
                 self.arrive()
-            elif told.status == GONE:
-                self._is_gone()
+            elif result.status == GONE:
+                self._disable_gone()
             else:
-                self._wait_or_give_up(told.trouble)
+                self._wait_or_give_up(result.trouble)
 
-    def _is_gone(self) -> None:
+    def _disable_gone(self) -> None:
         self.give_up("The endpoint responded with 410 Gone, so the webhook was disabled.")
         if self.hook.state == "on":
             self.hook.is_gone()
@@ -158,7 +163,7 @@ class WebhookDelivery(Noun, table="call"):
 
 
 @events.subscribe(is_newsworthy)
-def _write_down(happened: NounEvents) -> None:
+def _queue_deliveries(happened: NounEvents) -> None:
     hooks = enabled_webhooks()
     named = [(f"{row.__tablename__}.{verb}", row) for row, verb in happened]
     calls = [

@@ -1,7 +1,7 @@
-"""The one door to WhatsApp: Meta's Cloud API, with our own timeouts and error reading.
+"""WhatsApp by Meta's Cloud API: sends approved templates, and reads delivery reports and replies from its webhooks.
 
-A business may only begin to speak in words that Meta has approved. So our words name such a template, and each of their
-lines fills one of its places.
+A business may only start a conversation with a template that Meta has approved. So our template names it in the first
+line, and each line below fills one of its placeholders.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from app.kernel.people import Person
 from app.messages.channel import Declined, DeliveryReport, NotTaken, OutgoingMessage, Reply, Unconfirmed, WebhookNews
 
 WAIT = httpx.Timeout(10, connect=3)
-TOO_MUCH = frozenset([4, 80007, 130429, 131048, 131056])  # so many messages, in so short a time
-LATER = frozenset([131016, 133004])  # their own house is not in order
+TOO_MUCH = frozenset([4, 80007, 130429, 131048, 131056])  # rate limits
+LATER = frozenset([131016, 133004])  # outages at Meta
 STATES = ("sent", "delivered", "read", "failed")
 
 
@@ -39,7 +39,7 @@ class WhatsApp:
     def address(self, person: Person) -> str:
         return person.phone
 
-    # --- saying ---
+    # --- sending ---
 
     def send(self, letter: OutgoingMessage) -> str:
         db.require_no_transaction()
@@ -49,12 +49,12 @@ class WhatsApp:
             raise NotTaken("WhatsApp could not be reached.") from None
         except httpx.HTTPError:
             raise Unconfirmed("WhatsApp did not respond. If it accepted the message, it will confirm soon.") from None
-        said = _read(answer)
-        if answer.is_success and said:
-            return _id(said)
-        raise _no(answer.status_code, said)
+        body = _read(answer)
+        if answer.is_success and body:
+            return _id(body)
+        raise _error_of(answer.status_code, body)
 
-    # --- hearing ---
+    # --- webhooks ---
 
     def parse_webhook(self, raw: bytes, headers: Mapping[str, str], path: str) -> WebhookNews:
         given = next((value for name, value in headers.items() if name.lower() == "x-hub-signature-256"), "")
@@ -63,13 +63,15 @@ class WhatsApp:
             raise Forbidden("WhatsApp’s signature is not valid.")
         try:
             values = [*_values(json.loads(raw))]
-            told = [_told(each) for value in values for each in value.get("statuses", []) if each["status"] in STATES]
-            return WebhookNews(told, [reply for value in values for reply in _replies(value)])
+            reports = [
+                _report_of(each) for value in values for each in value.get("statuses", []) if each["status"] in STATES
+            ]
+            return WebhookNews(reports, [reply for value in values for reply in _replies(value)])
         except (ValueError, KeyError, TypeError, AttributeError):
             raise Unreadable("The signature is valid, but the content could not be read.") from None
 
     def answer_challenge(self, asked: Mapping[str, str]) -> str:
-        """Meta asks once, when the address is entered there."""
+        """Meta verifies the address once, when it is entered there."""
         right = hmac.compare_digest(asked.get("hub.verify_token", "").encode(), self.verify_token.encode())
         if asked.get("hub.mode") != "subscribe" or not right:
             raise Forbidden("The verification token is not valid.")
@@ -95,29 +97,30 @@ def _template(letter: OutgoingMessage) -> dict[str, Any]:
 
 def _read(answer: httpx.Response) -> dict[str, Any]:
     try:
-        said = answer.json()
+        body = answer.json()
     except ValueError:
         return {}
-    return said if isinstance(said, dict) else {}
+    return body if isinstance(body, dict) else {}
 
 
-def _id(said: Mapping[str, Any]) -> str:
+def _id(body: Mapping[str, Any]) -> str:
     try:
-        return str(said["messages"][0]["id"])
+        return str(body["messages"][0]["id"])
     except (KeyError, IndexError, TypeError):
         raise Unconfirmed(
             "WhatsApp did not return a message ID. If it accepted the message, it will confirm soon."
         ) from None
 
 
-def _no(status: int, said: Mapping[str, Any]) -> NotTaken | Declined | Unconfirmed:
-    """A refusal that can be read is a no; after anything else the message may be on its way."""
-    error = said.get("error")
+def _error_of(status: int, body: Mapping[str, Any]) -> NotTaken | Declined | Unconfirmed:
+    """Sort an error response: a readable refusal is final, after anything else the message may have been accepted."""
+    error = body.get("error")
     if status == 429 or (isinstance(error, dict) and error.get("code") in TOO_MUCH):
         return NotTaken("WhatsApp is not accepting more messages at the moment.")
     if not isinstance(error, dict) or (status >= 500 and error.get("code") not in LATER):
         return Unconfirmed(
-            f"WhatsApp responded with status {status} and did not say whether it accepted the message. If it did, it will confirm soon."
+            f"WhatsApp responded with status {status} and did not say whether it accepted the message. "
+            "If it did, it will confirm soon."
         )
     if error.get("code") in LATER:
         return NotTaken("WhatsApp is unavailable at the moment.")
@@ -127,8 +130,8 @@ def _no(status: int, said: Mapping[str, Any]) -> NotTaken | Declined | Unconfirm
 def _words(error: Mapping[str, Any]) -> str:
     detail = error.get("error_data")
     more = detail.get("details", "") if isinstance(detail, dict) else ""
-    said = more or error.get("title") or error.get("message") or "no reason given"
-    return f"WhatsApp rejected this message: {str(said)[:300]} ({error.get('code', 'no code')})"
+    body = more or error.get("title") or error.get("message") or "no reason given"
+    return f"WhatsApp rejected this message: {str(body)[:300]} ({error.get('code', 'no code')})"
 
 
 def _values(body: Any) -> Iterator[dict[str, Any]]:
@@ -138,7 +141,7 @@ def _values(body: Any) -> Iterator[dict[str, Any]]:
                 yield change["value"]
 
 
-def _told(status: Mapping[str, Any]) -> DeliveryReport:
+def _report_of(status: Mapping[str, Any]) -> DeliveryReport:
     ours = str(status.get("biz_opaque_callback_data") or "")
     trouble = (
         next((_words(each) for each in status.get("errors", [])), "WhatsApp could not deliver this.")

@@ -1,4 +1,4 @@
-"""Wording: the words that staff give a message instead of those that came with the program, edition after edition."""
+"""Wording: message templates written by staff, in versions; the published one replaces the default text."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ LOCALES = {
     "gu": "Gujarati",
     "ml": "Malayalam",
 }
-MANY = 5  # samples that are tried
+MANY = 5  # samples to try
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Somebody, and something that a message could be about."""
+    """A person and a row for a preview."""
 
     person: Person | SampleValue
     about: Mapping[str, Any]
 
 
 class Wording(Noun):
-    """One edition of the words of one message in one language on one channel. An edition is never changed: there is a next one."""
+    """One version of a message in one language on one channel; it is never changed, only followed by the next."""
 
     states = "draft", "used", "retired"
     state_labels: ClassVar[dict[str, str]] = {"used": "Published", "retired": "Replaced"}
@@ -53,7 +53,9 @@ class Wording(Noun):
         ),
     )
     refusals: ClassVar[dict[str, str]] = {
-        "wording_template_locale_channel_edition_key": "Someone else has just saved a version of this template. Please save yours again.",
+        "wording_template_locale_channel_edition_key": (
+            "Someone else has just saved a version of this template. Please save yours again."
+        ),
         "wording_one_in_use": "Someone else has just published another version. Review that version first.",
     }
 
@@ -64,18 +66,18 @@ class Wording(Noun):
     subject: Mapped[str] = mapped_column(default="", info={"label": "Subject"})
     body: Mapped[str] = mapped_column(info={"long": True, "label": "Text"})
 
-    # --- which words are said ---
+    # --- rendering ---
 
     @classmethod
     def published_version(cls, name: str, locale: str, by: str) -> Self | None:
-        """What is in use in this language; or else in the house's own, where the program does not speak this one itself."""
+        """The published version in this language; for a language without a catalogue, else the English one."""
         locales = [locale] if locale in languages() else [locale, LOCALE]
         here = select(cls).where(cls.template == name, cls.channel == by, cls.state == "used", cls.locale.in_(locales))
         return session.scalar(here.order_by((cls.locale == locale).desc()).limit(1))
 
     @classmethod
     def versions_of(cls, name: str, locale: str, by: str) -> list[Self]:
-        """Every edition, the newest first."""
+        """All versions, newest first."""
         return [
             *session.scalars(
                 select(cls)
@@ -91,8 +93,8 @@ class Wording(Noun):
             )
 
     def render_sample(self, person: Person) -> RenderedMessage:
-        """To somebody who wants to see it, with a sample."""
-        return self.render(person, _sampled(self.template, self.source)[1].about)
+        """Render it with a sample, for a test message."""
+        return self.render(person, _render_sample(self.template, self.source)[1].about)
 
     @property
     def title(self) -> str:
@@ -102,11 +104,11 @@ class Wording(Noun):
     def source(self) -> str:
         return template.join_heading(self.subject, self.body, self.channel)
 
-    # --- writing ---
+    # --- editing ---
 
     @classmethod
     def save_version(cls, name: str, locale: str, by: str, subject: str, body: str) -> Self:
-        """The next edition, as a draft."""
+        """Save the next version as a draft."""
         made = cls(
             template=name, locale=locale, channel=by, subject=subject.strip(), body=body.replace("\r\n", "\n").strip()
         )
@@ -116,7 +118,7 @@ class Wording(Noun):
         return made
 
     def tidy(self) -> None:
-        """What is saved has been read once, with something that it could be about."""
+        """Check that it can be rendered with a sample before it is saved, and number it."""
         self.locale, self.channel, self.subject = self.locale or LOCALE, self.channel or "email", self.subject or ""
         if self.template not in template.template_names():
             raise Invalid.for_fields({"template": "There is no message with this name."})
@@ -149,11 +151,12 @@ class Wording(Noun):
         """Stop using this version and send the default text. The version is kept."""
 
     def __str__(self) -> str:
-        return f"{self.title}, {LOCALES.get(self.locale, self.locale)}, {CHANNELS.get(self.channel, self.channel)}, version {self.edition}"
+        language, by = LOCALES.get(self.locale, self.locale), CHANNELS.get(self.channel, self.channel)
+        return f"{self.title}, {language}, {by}, version {self.edition}"
 
 
 def check_wording(name: str, by: str, subject: str, body: str, locale: str = LOCALE) -> RenderedMessage:
-    """The words with a sample in them, or what is wrong with them."""
+    """Render a text with a sample, or raise Invalid with its mistakes."""
     wrong = {}
     if by != "sms" and not subject.strip():
         wrong["subject"] = "This field is required."
@@ -165,14 +168,14 @@ def check_wording(name: str, by: str, subject: str, body: str, locale: str = LOC
         raise Invalid.for_fields(wrong)
     source, heading = template.join_heading(subject, body, by), template.heading_line(body, by)
     with speaking(locale):
-        said = template.shape_for_channel(by, _sampled(name, source, heading)[0], locale)
-    if no := _misfit(said, by):
+        content = template.shape_for_channel(by, _render_sample(name, source, heading)[0], locale)
+    if no := _channel_errors(content, by):
         raise Invalid.for_fields(no)
-    return said
+    return content
 
 
-def _sampled(name: str, source: str, heading: int = 0) -> tuple[str, Sample]:
-    """Not every thing has all that can be said of its kind, so the first sample that fits will do."""
+def _render_sample(name: str, source: str, heading: int = 0) -> tuple[str, Sample]:
+    """Render with the first sample that works, since not every row has every value."""
     wrong: Invalid | None = None
     for sample in samples_of(name):
         try:
@@ -183,19 +186,19 @@ def _sampled(name: str, source: str, heading: int = 0) -> tuple[str, Sample]:
     raise wrong
 
 
-def _misfit(said: RenderedMessage, by: str) -> dict[str, str]:
-    """What the channel itself would refuse."""
+def _channel_errors(content: RenderedMessage, by: str) -> dict[str, str]:
+    """Mistakes for which the provider would reject the message."""
     if by == "whatsapp" and not all(
-        letter.isdigit() or letter == "_" or "a" <= letter <= "z" for letter in said.subject
+        letter.isdigit() or letter == "_" or "a" <= letter <= "z" for letter in content.subject
     ):
         return {"subject": "A WhatsApp template name can only contain lowercase letters, digits and underscores."}
-    if by == "sms" and len(said.text) > 1600:
-        return {"body": f"An SMS can have at most 1,600 characters. This one has {len(said.text):,}."}
+    if by == "sms" and len(content.text) > 1600:
+        return {"body": f"An SMS can have at most 1,600 characters. This one has {len(content.text):,}."}
     return {}
 
 
 def samples_of(name: str) -> Iterator[Sample]:
-    """The latest things that such a message could be about; made up, when there are none."""
+    """The latest rows that such a message could be about; placeholder values if there are none."""
     called, noun = next(iter(subjects_of(name).items()), ("", None))
     rows = session.scalars(select(noun).order_by(noun.id.desc()).limit(MANY)).unique().all() if noun else []
     for row in rows:
@@ -206,7 +209,7 @@ def samples_of(name: str) -> Iterator[Sample]:
 
 
 def subjects_of(name: str) -> dict[str, type[Noun] | None]:
-    """What a message is about, and how that is called in its words: as they came with the program, whatever the channel."""
+    """The variables of the default texts of a message, with the noun of each."""
     originals = (template.default_text(name, by) for by in CHANNELS)
     called = sorted({each for source in originals if source for each in safe_template.undeclared_variables(source)})
     return {each: _noun(each) for each in called}

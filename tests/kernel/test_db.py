@@ -83,7 +83,7 @@ def _breaks_off_and_keeps_nothing(but: list[int] | None = None) -> None:
 
 
 def test_a_stranger_is_never_called_while_a_transaction_is_open(app: Flask) -> None:
-    with pytest.raises(RuntimeError, match="stranger"), transaction():
+    with pytest.raises(RuntimeError, match="external service"), transaction():
         db.require_no_transaction()
 
 

@@ -345,7 +345,7 @@ def test_a_name_that_leads_inside_is_not_called_and_is_looked_up_only_once(monke
     )
     assert "does not lead to a public address" in safe_http.post("https://inside.example.com/", b"{}", {}).trouble
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
-    assert safe_http._checked("rebinds.example.com", 443) == "93.184.216.34"
+    assert safe_http._resolve_public("rebinds.example.com", 443) == "93.184.216.34"
     assert asked == ["rebinds.example.com"]
 
 

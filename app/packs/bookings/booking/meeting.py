@@ -139,7 +139,7 @@ class Meeting(Noun):
 
     def _start(self) -> None:
         """Create the meeting at once, or in a job if its provider is an external service."""
-        if place.is_configured(self.driver) and self._place.far:
+        if place.is_configured(self.driver) and self._place.is_remote:
             later(settle, self)
             return
         try:
@@ -242,7 +242,7 @@ class Meeting(Noun):
     @move("requested", "ready", "failed", to="cancelled", label="Cancelled")
     def cancel(self) -> None:
         """Removes the meeting and its link."""
-        if place.is_configured(self.driver) and self._place.far:
+        if place.is_configured(self.driver) and self._place.is_remote:
             later(settle, self)
 
     @move("requested", "ready", "failed", by="Desk Practitioner", label="Recreate link", when=_is_to_come)
