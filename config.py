@@ -1,4 +1,4 @@
-"""Every setting, read once from the environment; refuses to start on one that is missing or unsafe."""
+"""Settings: read once from environment variables; the program does not start with a missing or unsafe one."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from zoneinfo import available_timezones
 ROOT = Path(__file__).parent
 SANDBOX_KEY = "rzp_test_sandbox"
 STRIPE_SANDBOX_KEY = "sk_test_sandbox"
-GOOGLE_SANDBOX = "sandbox"  # the client that only the sandbox knows
-OPENID_SANDBOX = "sandbox"  # the client that only the sandbox's provider knows
-PHONES_SANDBOX = "sandbox"  # the WhatsApp number and the Twilio account that only the sandbox has
+GOOGLE_SANDBOX = "sandbox"  # OAuth client ID of the Google sandbox
+OPENID_SANDBOX = "sandbox"  # OAuth client ID of the sandbox's OpenID provider
+PHONES_SANDBOX = "sandbox"  # WhatsApp number and Twilio account of the sandbox
 
 
 _STRIPE_LIVE, _STRIPE_TEST = ("sk_live_", "rk_live_"), ("sk_test_", "rk_test_")
 
 
 class Unsafe(SystemExit):
-    """A setting that this program will not start with; the words say which and what to do."""
+    """Stops the start because of a setting; the message says which and what to do."""
 
 
 def setting(env: str, default: str | None = None, **rest: Any) -> Any:
@@ -34,7 +34,7 @@ def setting(env: str, default: str | None = None, **rest: Any) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What differs from one installation to the next. `.env.example` names and explains each of these."""
+    """The configuration of an installation. `.env.example` explains each setting."""
 
     env: str = setting("FRONTDESK_ENV", "production")
     database_url: str = setting("DATABASE_URL")
@@ -115,27 +115,27 @@ class Settings:
 
     @property
     def sandboxed(self) -> bool:
-        """No gateway keys, and a stand-in is running: payments and mail go to the sandbox."""
+        """True without gateway keys but with a sandbox: payments and email go to the sandbox."""
         return self.razorpay_key == SANDBOX_KEY
 
     @property
     def sandbox_listener(self) -> str:
-        """The sandbox's own program that hears webhooks."""
+        """URL of the sandbox's webhook listener."""
         return f"{self.sandbox_url.rstrip('/')}/sandbox/listener" if self.sandboxed and self.sandbox_url else ""
 
     @property
     def sandbox_calendars(self) -> str:
-        """Below it, the sandbox has calendars to be read."""
+        """URL prefix of the sandbox's calendar feeds."""
         return f"{self.sandbox_url.rstrip('/')}/sandbox/google/ical/" if self.sandboxed and self.sandbox_url else ""
 
     @property
     def razorpay_checkout(self) -> str:
-        """Where a payer's browser goes: the sandbox is seen at our own address."""
+        """URL of the payment page for the browser; the sandbox is proxied at our own address."""
         return ("/sandbox/razorpay" if self.sandboxed else self.razorpay_url) + "/v1/checkout/embedded"
 
     @property
     def payment_origins(self) -> tuple[str, ...]:
-        """The gateways' own pages to which a payer's browser may be sent."""
+        """Origins of the gateways' payment pages, for the content security policy."""
         razorpay = () if self.sandboxed or not self.razorpay_key else (self.razorpay_url,)
         return razorpay if self.stripe_key in ("", STRIPE_SANDBOX_KEY) else (*razorpay, "https://checkout.stripe.com")
 
@@ -153,7 +153,7 @@ class Settings:
         return cls(**_with_sandbox(_with_data_keys(values))).validated()
 
     def validated(self) -> Settings:
-        """Say no at the door rather than in the middle of a payment."""
+        """Check all settings now, instead of failing in the middle of a payment."""
         _refuse_unsafe(self)
         if self.production:
             _refuse_in_production(self)
@@ -192,7 +192,7 @@ def _derive(purpose: str, secret: str) -> str:
 
 
 def _with_data_keys(values: dict[str, Any]) -> dict[str, Any]:
-    """Outside of production, what is kept secret is sealed with a key made of the other one."""
+    """Outside production, derive missing data keys from the secret key."""
     if values["env"] != "production" and not values["data_keys"]:
         values["data_keys"] = tuple(
             _derive("data", each) for each in (values["secret_key"], values["old_secret_key"]) if each
@@ -201,7 +201,7 @@ def _with_data_keys(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _with_sandbox(values: dict[str, Any]) -> dict[str, Any]:
-    """With no gateway keys and a sandbox address, speak to the sandbox with keys that only it knows."""
+    """Without gateway keys but with a sandbox URL, use the sandbox, with keys derived from the secret key."""
     if values["sandbox_url"] and not values["razorpay_key"]:
         values |= {
             "razorpay_key": SANDBOX_KEY,
@@ -298,7 +298,7 @@ def _refuse_unsafe(it: Settings) -> None:
 
 
 def _refuse_incomplete_sign_in(it: Settings) -> None:
-    """Those who say who somebody is: each is whole, and can be told from the others."""
+    """Each OpenID provider must be complete and have a unique name."""
     if len({len(it.oauth_names), len(it.oauth_issuers), len(it.oauth_clients), len(it.oauth_secrets)}) > 1:
         raise Unsafe(
             "OAUTH_NAME, OAUTH_ISSUER, OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET must have the same number of entries, "
@@ -312,7 +312,7 @@ def _refuse_incomplete_sign_in(it: Settings) -> None:
 
 
 def _refuse_incomplete_channels(it: Settings) -> None:
-    """Doors through which nothing could be said, or anybody could say that it was."""
+    """Email, WhatsApp, SMS, Google and Jitsi settings must be complete and safe."""
     if not it.smtp_host:
         raise Unsafe("Neither SMTP_HOST nor SANDBOX_URL is set, so no email could be sent. Set one of them.")
     if it.whatsapp_phone_id and not (it.whatsapp_token and it.whatsapp_app_secrets and it.whatsapp_verify_token):
@@ -334,7 +334,7 @@ def _refuse_incomplete_channels(it: Settings) -> None:
 
 
 def _refuse_unsafe_gateways(it: Settings) -> None:
-    """Keys with which money would be lost, or taken from nobody."""
+    """Gateway keys must be complete, and live keys must not meet the sandbox."""
     if it.razorpay_key and not (it.razorpay_secret and it.razorpay_webhook_secrets):
         raise Unsafe(
             "RAZORPAY_KEY_ID needs RAZORPAY_KEY_SECRET and RAZORPAY_WEBHOOK_SECRET: without them, an unsigned webhook "

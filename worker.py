@@ -13,7 +13,7 @@ from app import create_app
 from app.kernel import db, jobs
 
 
-class Hand(Worker):  # type: ignore[misc]  # RQ publishes no types
+class JobWorker(Worker):  # type: ignore[misc]  # RQ publishes no types
     """A worker whose forked child opens a database connection of its own."""
 
     def main_work_horse(self, *args: Any, **kwargs: Any) -> None:
@@ -25,9 +25,9 @@ def main(app: Flask | None = None) -> None:
     app = app or create_app()
     connection = Redis.from_url(app.extensions["settings"].redis_url)
     with app.app_context():
-        # One queue, no scheduler, short waits: what is killed here is found again within a minute, by its lease.
+        # One queue, no scheduler, short intervals: a killed job is found again within a minute, by its lease.
         queue = Queue(jobs.QUEUE, connection=connection, serializer=JSONSerializer)
-        hand = Hand(
+        worker = JobWorker(
             [queue],
             connection=connection,
             serializer=JSONSerializer,
@@ -36,7 +36,7 @@ def main(app: Flask | None = None) -> None:
             job_monitoring_interval=10,
         )
         jobs.wake_workers()
-        hand.work(with_scheduler=False, logging_level="WARNING")
+        worker.work(with_scheduler=False, logging_level="WARNING")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Frontdesk, put together: settings, then the rooms, then the packs."""
+"""Application factory: create_app() configures the kernel, money, messages and the desk, and registers the packs.
+
+It also chooses the configured gateways, message channels and meeting places.
+"""
 
 from __future__ import annotations
 
@@ -49,45 +52,47 @@ def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) 
     app.extensions["settings"], app.extensions["packs"] = settings, [*desk.BUILT_IN, *packs]
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies)  # type: ignore[method-assign]
     csrf = CSRFProtect(app)
-    _open_rooms(app, settings)
-    said = {_whole(pack, name): _words_of(pack, name) for pack in app.extensions["packs"] for name in pack.messages}
+    _configure_modules(app, settings)
+    texts = {
+        _full_name(pack, name): _inline_text(pack, name) for pack in app.extensions["packs"] for name in pack.messages
+    }
     titles = {
-        _whole(pack, name): title for pack in app.extensions["packs"] for name, title in pack.message_titles.items()
+        _full_name(pack, name): title for pack in app.extensions["packs"] for name, title in pack.message_titles.items()
     }
     feature.register_features(each for pack in app.extensions["packs"] for each in pack.features)
-    template.register_templates(said, {name: words for name, words in said.items() if words}, titles)
+    template.register_templates(texts, {name: text for name, text in texts.items() if text}, titles)
     with app.app_context():
         desk.configure(app, packs)
         for pack in packs:
             for blueprint in pack.blueprints:
-                _admit(app, csrf, blueprint)
+                _register_blueprint(app, csrf, blueprint)
         site.open(app, csrf)
         ops.open(app)
         if settings.sandboxed:
-            _admit(app, csrf, sandbox_proxy(settings))
+            _register_blueprint(app, csrf, sandbox_proxy(settings))
     return app
 
 
-def _whole(pack: Pack, name: str) -> str:
-    """A message's name in the whole program: the name of its pack comes first."""
+def _full_name(pack: Pack, name: str) -> str:
+    """The full name of a message template, such as bookings/confirmed."""
     return name if "/" in name else f"{pack.name}/{name}"
 
 
-def _words_of(pack: Pack, name: str) -> str:
-    """Where they stand beside the name; elsewhere they are a file."""
+def _inline_text(pack: Pack, name: str) -> str:
+    """The text of a template that a pack declares in code; empty if it is a file."""
     return pack.messages[name].strip() + "\n" if isinstance(pack.messages, Mapping) else ""
 
 
-def _admit(app: Flask, csrf: CSRFProtect, blueprint: Blueprint) -> None:
+def _register_blueprint(app: Flask, csrf: CSRFProtect, blueprint: Blueprint) -> None:
     """Register a blueprint. Programs and embedded pages send no cookie of ours, so they need no CSRF token."""
     if (blueprint.url_prefix or "").startswith(("/api", "/sandbox", frame.FRAMED)):
         csrf.exempt(blueprint)
     app.register_blueprint(blueprint)
 
 
-def _open_rooms(app: Flask, settings: Settings) -> None:
-    """Hand each door of the kernel, money and messages what it needs to know, and nothing more."""
-    _refuse_wrong_papers(settings)
+def _configure_modules(app: Flask, settings: Settings) -> None:
+    """Configure the modules of the kernel, money, messages and calendars."""
+    _refuse_wrong_details(settings)
     db.connect(settings.database_url)
     app.teardown_appcontext(lambda error: db.session.remove())
     access.configure(settings.secret_key, settings.old_secret_key)
@@ -101,8 +106,8 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     numbering.configure(settings.books_open)
     channel.configure(*_channels(app, settings))
     place.configure(*_places(settings))
-    _say_who_we_are(app, settings)
-    business.configure(lambda told: _say_who_we_are(app, _as_told(settings, told), told.get("logo", "")))
+    _configure_business(app, settings)
+    business.configure(lambda own: _configure_business(app, _with_own_details(settings, own), own.get("logo", "")))
     app.before_request(_read_snapshot)
     app.before_request(process_cache.refresh_all)
     jobs.before_work(process_cache.refresh_all)
@@ -113,16 +118,15 @@ def _read_snapshot() -> None:
         db.read_snapshot()
 
 
-def _as_told(settings: Settings, told: Mapping[str, Any]) -> Settings:
+def _with_own_details(settings: Settings, own: Mapping[str, Any]) -> Settings:
     """Apply what staff entered. A region without a tax number does not replace the region of the configured number."""
-    kept = (
-        {"logo"} if told.get("business_tax_number") or not settings.business_tax_number else {"logo", "business_region"}
-    )
-    return replace(settings, **{name: it for name, it in told.items() if name not in kept})
+    has_region = own.get("business_tax_number") or not settings.business_tax_number
+    left_out = {"logo"} if has_region else {"logo", "business_region"}
+    return replace(settings, **{name: it for name, it in own.items() if name not in left_out})
 
 
-def _say_who_we_are(app: Flask, it: Settings, logo: str = "") -> None:
-    """At the start as the environment has it, and again whenever somebody changes it on the desk."""
+def _configure_business(app: Flask, it: Settings, logo: str = "") -> None:
+    """Set name, address, time zone and currency of the business; again whenever staff change them on the desk."""
     app.extensions["settings"] = it
     app.jinja_env.globals.update(settings=it, logo=logo)
     clock.configure(it.timezone)
@@ -138,7 +142,7 @@ def _say_who_we_are(app: Flask, it: Settings, logo: str = "") -> None:
     )
 
 
-def _refuse_wrong_papers(it: Settings) -> None:
+def _refuse_wrong_details(it: Settings) -> None:
     """Check what is printed on invoices at start-up: an issued document cannot be changed."""
     if it.business_tax_number and it.country == "IN" and not is_gstin(it.business_tax_number):
         raise Unsafe(
@@ -176,7 +180,7 @@ def _seller(it: Settings) -> Party:
 
 
 def _channels(app: Flask, it: Settings) -> Iterator[channel.Channel]:
-    """Email always; what else there is only where it was set up."""
+    """Email, and the channels that are set up."""
     yield Email(flask_mail.Mail(app))
     if it.whatsapp_phone_id:
         yield WhatsApp(
@@ -219,7 +223,7 @@ def _places(it: Settings) -> Iterator[place.Place]:
 
 
 def _gateways(it: Settings) -> Iterator[gateway.Gateway]:
-    """The usual one first; what is taken by hand is never the usual one."""
+    """The default gateway first, then the offline methods, which are never the default."""
     if it.razorpay_key:
         yield _razorpay(it)
     if it.stripe_key:

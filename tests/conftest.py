@@ -1,4 +1,4 @@
-"""A house of its own for the suite: its servers, its sandbox, its cast. Never those of `make run`."""
+"""Fixtures of all tests: servers, app, sandbox, users and a small practice, apart from the data of `make run`."""
 
 from __future__ import annotations
 
@@ -48,14 +48,10 @@ from tests.programs import FILE, end_with_parent, instant_of, shared_clock
 
 ROOT = Path(__file__).parent.parent
 PASSWORD = "a long enough password"
-PATIENCE = (
-    60  # seconds until what has to come is taken as lost: long enough for a machine that is busy with other things
-)
+PATIENCE = 60  # seconds to wait for an expected event, enough for a busy machine
 ROUNDS = password.ROUNDS
 CLOCK = shared_clock()
-gc.set_threshold(
-    100_000, 20, 20
-)  # the half million objects of the program are no garbage, however often they are looked through
+gc.set_threshold(100_000, 20, 20)  # the half million objects of the program are no garbage
 
 # The cast: one who may, one of the team with less, one who must be refused, and two whose rows are not each other's.
 CAST = {
@@ -81,7 +77,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _group_of(item: pytest.Item) -> str:
-    """What one worker runs: a file; of the proof of all nouns, what belongs to one pack."""
+    """The group that one worker runs: a file, or the tests of one pack if they are parametrised by resource."""
     resource = getattr(item, "callspec", None) and item.callspec.params.get("resource")  # type: ignore[attr-defined]
     return f"{item.path.stem} {'.'.join(resource.noun.__module__.split('.')[:3])}" if resource else str(item.path)
 
@@ -91,7 +87,7 @@ if os.environ.get("PYTEST_XDIST_WORKER"):
 
 
 class Visitor(FlaskClient):
-    """A client whose every request stands alone, as it does when it is served, whatever the test itself has open."""
+    """A test client with its own session and context per request, as when served."""
 
     def open(self, *args: Any, **kwargs: Any) -> Any:
         outside, kept = _cv_app.set(None), session()  # type: ignore[arg-type]
@@ -107,7 +103,7 @@ class Visitor(FlaskClient):
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     for name in ("DATABASE_URL", "REDIS_URL", "RAZORPAY_KEY_ID", "STRIPE_SECRET_KEY", "SMTP_HOST"):
-        os.environ.pop(name, None)  # whatever this machine's own installation uses is none of our business
+        os.environ.pop(name, None)  # do not use an installation on this machine
     home = tmp_path_factory.mktemp("house")
     with server_urls(home, durable=False) as (database, redis):
         yield {
@@ -145,15 +141,14 @@ def settings(environment: dict[str, str]) -> Settings:
 
 @pytest.fixture(scope="session")
 def built(settings: Settings) -> Flask:
-    """The app as it is released: migrated, with its roles and the cast."""
+    """The app, migrated, with its roles and the test users."""
     app = create_app(settings)
     app.test_client_class = Visitor
-    password.ROUNDS = 4  # how slow bcrypt is, is bcrypt's affair
+    password.ROUNDS = 4  # the speed of bcrypt is not tested
     app.config["WTF_CSRF_ENABLED"] = False  # tests/desk/test_holes.py switches it on again, to see that it holds
     event.listen(db.engine(), "connect", _as_patient_as_the_suite)
-    db.engine().update_execution_options(
-        compiled_cache={}
-    )  # the suite asks more different questions than a process that serves
+    # The suite asks more different statements than a server.
+    db.engine().update_execution_options(compiled_cache={})
     told = app.test_cli_runner().invoke(args=["migrate"])
     assert told.exit_code == 0, told.output
     with app.app_context():
@@ -173,7 +168,7 @@ def built(settings: Settings) -> Flask:
 
 
 def _keep_a_copy(url: str) -> None:
-    """Of the empty house, from which others are made in a blink; nobody may be connected to what is copied."""
+    """Copy the empty database as a template; there must be no connection while it is copied."""
     session.remove()
     db.engine().dispose()
     elsewhere = create_engine(
@@ -207,13 +202,13 @@ def copied(built: Flask, environment: dict[str, str]) -> Callable[[str], dict[st
 
 @pytest.fixture(scope="session")
 def kept(built: Flask) -> list[str]:
-    """Every table but the users and the history of migrations."""
+    """All tables except those of users and migrations."""
     return [each.name for each in db.metadata.sorted_tables if not each.name.startswith("ab_")]
 
 
 @pytest.fixture
 def app(built: Flask, kept: list[str], settings: Settings, request: pytest.FixtureRequest) -> Iterator[Flask]:
-    """An empty house, as it is before the first customer."""
+    """The app with an empty database."""
     _quiet_if_used(settings, request.fixturenames)
     sweep(kept)
     built.extensions["appbuilder"].sm.limiter.reset()
@@ -227,18 +222,18 @@ REMEMBERED = {
     "switch",
     "automation",
     "field",
-}  # what every process keeps in mind; app/kernel/process_cache.py
+}  # tables behind a ProcessCache
 
 
 def sweep(kept: Sequence[str]) -> None:
     """Empty the database and count from one again. Only tables that were written to are emptied: ten times faster."""
     with db.engine().begin() as connection:
-        # The history refuses to be emptied, as it should; a suite that begins anew has to say that it is one.
+        # The trigger that protects the history is off for this transaction.
         connection.execute(text("set local session_replication_role = replica"))
         filled = " union all ".join(f"(select '{each}' where exists (select from {each}))" for each in kept)
         if touched := [*connection.scalars(text(filled))]:
             connection.execute(text(";".join(f"delete from {each}" for each in touched)))
-        # What was written and taken back has counted too. `alter sequence … restart` would write a new file for each.
+        # Rolled back inserts have counted too. `alter sequence … restart` would write a new file for each.
         connection.execute(
             text(
                 "select setval(format('%I', sequencename), 1, false) from pg_sequences where last_value is not null "
@@ -255,7 +250,7 @@ _used = {"sandbox": False, "hears": True}
 
 
 def _quiet_if_used(settings: Settings, fixtures: Collection[str]) -> None:
-    """Only after a test that had the sandbox, and before one that wants it the other way round."""
+    """Reset the sandbox only after a test that used it, or when a test needs the other setting."""
     uses, hears = "sandbox" in fixtures, "web" in fixtures
     if settings.sandbox_data.exists() and (_used["sandbox"] or (uses and hears != _used["hears"])):
         _quiet(settings, hears=hears)
@@ -284,13 +279,13 @@ def _quiet(settings: Settings, *, hears: bool) -> None:
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
-    """A visitor."""
+    """A client that is not signed in."""
     return app.test_client()
 
 
 @pytest.fixture
 def enter(app: Flask) -> Callable[[str], FlaskClient]:
-    """Somebody of the cast, signed in to the desk: enter("dina")."""
+    """Return a client signed in to the desk as a test user: enter("dina")."""
 
     def enter(name: str) -> FlaskClient:
         client = app.test_client()
@@ -305,7 +300,7 @@ def enter(app: Flask) -> Callable[[str], FlaskClient]:
 
 @pytest.fixture
 def token(app: Flask) -> Callable[[str], dict[str, str]]:
-    """Somebody of the cast at the API: the headers that prove it."""
+    """Return API headers with an access token of a test user."""
     return lambda name: {"Authorization": f"Bearer {create_access_token(identity=str(user_id(app, name)), fresh=True)}"}
 
 
@@ -313,7 +308,7 @@ _ids: dict[str, int] = {}
 
 
 def user_id(app: Flask, name: str) -> int:
-    """The cast stays, whatever a test empties."""
+    """The ID of a test user; users are never deleted between tests."""
     if name not in CAST:
         return int(app.extensions["appbuilder"].sm.find_user(username=name).id)
     if name not in _ids:
@@ -323,7 +318,7 @@ def user_id(app: Flask, name: str) -> int:
 
 @pytest.fixture
 def by(app: Flask) -> Callable[[str], Any]:
-    """Act as somebody of the cast without a door in between: with by("dina"): ..."""
+    """Act as a test user without a request: with by("dina"): ..."""
 
     def as_one(name: str) -> Any:
         with app.test_request_context("/desk/"):
@@ -348,7 +343,7 @@ AS_ASKED = "the day that was asked for"
 
 @pytest.fixture(params=[AS_ASKED] if os.environ.get("DAY") else [*EDGES])
 def on_each_edge(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The test begins on each of these days; on the one of `make test DAY=…`, when there is one."""
+    """Run the test on each of these days; with `make test DAY=…`, on that day only."""
     if request.param == AS_ASKED:
         yield
         return
@@ -358,7 +353,7 @@ def on_each_edge(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def on_an_ordinary_day(request: pytest.FixtureRequest) -> Iterator[None]:
-    """In the middle of a month and of a morning, unless the test lives on other days."""
+    """Run the test in the middle of a month, unless other days are asked for."""
     if os.environ.get("DAY") or "on_each_edge" in request.fixturenames:
         yield
         return
@@ -395,7 +390,7 @@ BIRTH: list[dict[str, Any]] = [
 
 @pytest.fixture
 def birth(app: Flask) -> Form:
-    """What the practice asks whoever comes."""
+    """The published intake form of the practice."""
     with transaction():
         made = Form(name="Birth details", draft=BIRTH)
         session.add(made)
@@ -427,7 +422,7 @@ def dev(practitioners: tuple[Practitioner, Practitioner]) -> Practitioner:
 
 @pytest.fixture
 def open_slot(service: Service, asha: Practitioner) -> Callable[..., Slot]:
-    """A free hour: open_slot(), open_slot(hours=30), open_slot(of=dev)."""
+    """Create a free slot: open_slot(), open_slot(hours=30), open_slot(of=dev)."""
 
     def open_slot(*, hours: float = 48, of: Practitioner | None = None, **more: Any) -> Slot:
         start = clock.now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=hours)
@@ -451,7 +446,7 @@ MEERA = {"name": "Meera Iyer", "email": "meera@example.com", "phone": "+91984501
 
 @pytest.fixture
 def hold(app: Flask) -> Callable[..., Booking]:
-    """Somebody takes a seat: hold(slot), hold(slot, name="Kabir Shah")."""
+    """Hold a booking: hold(slot), hold(slot, name="Kabir Shah")."""
     return lambda slot, **who: Booking.hold(slot, MEERA | who, {})
 
 
@@ -474,7 +469,7 @@ def in_every_state(
 
 @pytest.fixture
 def work_off(app: Flask) -> Callable[[], int]:
-    """Do what is owed by now, as the worker would; answers how many jobs that was."""
+    """Do all due jobs, as a worker would; return their count."""
 
     def work_off() -> int:
         done = 0
@@ -487,18 +482,18 @@ def work_off(app: Flask) -> Callable[[], int]:
 
 @pytest.fixture
 def later() -> Callable[..., Any]:
-    """with later(minutes=16): ..."""
+    """Set the clock ahead: with later(minutes=16): ..."""
     return lambda **span: clock.frozen_at(clock.now() + timedelta(**span))
 
 
 @pytest.fixture
 def count_queries(built: Flask) -> Callable[[Callable[[], Any]], int]:
-    """How often the database is asked while something is done."""
+    """Count the SQL statements during a call."""
 
     def count(done: Callable[[], Any]) -> int:
         process_cache.refresh_all()
         for each in process_cache._caches:
-            assert each.value is not None  # what a process keeps in mind, it has asked for before
+            assert each.value is not None  # fill the cache before counting
         asked: list[str] = []
 
         def note(*call: Any) -> None:
@@ -519,7 +514,7 @@ def count_queries(built: Flask) -> Callable[[Callable[[], Any]], int]:
 
 @pytest.fixture(scope="session")
 def begin(environment: dict[str, str], settings: Settings) -> Iterator[Callable[[str], int]]:
-    """One program in a process of its own: begin("worker") answers its number. tests/hands.py says which there are."""
+    """Start a program in its own process: begin("worker") returns the PID. See TRADES in tests/hands.py."""
     served = {"HOST": "127.0.0.1", "PORT": settings.base_url.rpartition(":")[2]}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with start_child(
@@ -538,7 +533,7 @@ def begin(environment: dict[str, str], settings: Settings) -> Iterator[Callable[
 
 @pytest.fixture(scope="session")
 def sandbox(begin: Callable[[str], int], settings: Settings) -> Iterator[str]:
-    """The stand-ins for Razorpay and the mail server, in a process of their own; answers their address."""
+    """The sandbox in its own process; returns its URL."""
     pid = begin("sandbox")
     _wait_for(f"{settings.sandbox_url}/sandbox/", pid)
     yield f"{settings.sandbox_url}/sandbox"
@@ -547,7 +542,7 @@ def sandbox(begin: Callable[[str], int], settings: Settings) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def web(built: Flask, begin: Callable[[str], int], settings: Settings, sandbox: str) -> Iterator[str]:
-    """The web as it is served: gunicorn with two workers; answers its address."""
+    """The web server (gunicorn with two workers); returns its URL."""
     pid = begin("web")
     _wait_for(f"{settings.base_url}/health", pid)
     yield settings.base_url
@@ -556,7 +551,7 @@ def web(built: Flask, begin: Callable[[str], int], settings: Settings, sandbox: 
 
 @pytest.fixture
 def working(app: Flask, begin: Callable[[str], int]) -> Iterator[None]:
-    """A worker and the clock, as they run beside the web."""
+    """A running worker and scheduler."""
     begun = [begin("worker"), begin("clock")]
     yield
     _end(*begun)

@@ -21,7 +21,7 @@ SPENT = "core-seconds"
 
 
 def spent_by_family() -> float:
-    """Processor time of this process and of all that it started, those that have ended included."""
+    """Processor time of this process and its descendants, including ended ones."""
     if not PROC.exists():
         return sum(os.times()[:4])
     family, spent = [os.getpid()], 0
@@ -34,7 +34,7 @@ def spent_by_family() -> float:
 
 
 class Costs:
-    """Charges each test, and adds up the parts."""
+    """Measures each test, and sums them up by folder."""
 
     def __init__(self) -> None:
         self.before = 0.0
@@ -46,9 +46,8 @@ class Costs:
         report = yield
         if call.when == "teardown":
             now = spent_by_family()
-            report.user_properties.append(
-                (SPENT, max(0.0, now - self.before))
-            )  # what ended unseen is not taken off again
+            # Never below zero: a process may end without being counted.
+            report.user_properties.append((SPENT, max(0.0, now - self.before)))
             self.before = now
         return report
 
@@ -76,7 +75,7 @@ class Costs:
 
 
 def part_of(nodeid: str) -> str:
-    """tests/desk/test_fields.py::test_x is of tests/desk."""
+    """The folder of a test: tests/desk for tests/desk/test_fields.py::test_x."""
     return nodeid.partition("::")[0].rpartition("/")[0]
 
 

@@ -18,7 +18,7 @@ from app.sandbox.__main__ import main as sandbox
 from deploy.servers import LIBC, end_with_parent
 from tests.programs import shared_clock
 
-PR_SET_NAME = 15  # how the system calls a process in its lists
+PR_SET_NAME = 15  # sets the name of a process in process lists
 
 
 def tick() -> None:
@@ -51,7 +51,7 @@ def begin(trade: str) -> int:
 
 
 def reap(*_: object) -> None:
-    """Nobody asks how they ended; what they spent is counted."""
+    """Wait for ended children, so that their processor time is counted."""
     with suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass

@@ -25,7 +25,7 @@ HOUSE = ZoneInfo("Asia/Kolkata")
 
 
 class Clock:
-    """A clock that runs like the one on the wall, and so far ahead of it as its file says."""
+    """A clock ahead of the system clock by the seconds in its file."""
 
     def __init__(self, file: Path) -> None:
         if not file.exists():
@@ -42,7 +42,7 @@ class Clock:
 
     @contextmanager
     def beginning_at(self, instant: datetime) -> Iterator[None]:
-        """On another day for a while, and then as far ahead as before."""
+        """Set the clock to an instant for a while."""
         before = self._ahead[:8]
         self.set_to(instant)
         try:
@@ -52,7 +52,7 @@ class Clock:
 
 
 def instant_of(day: str) -> datetime:
-    """2027-01-31T23:50 in the practice's zone; with a Z or an offset, there."""
+    """Parse 2027-01-31T23:50, in the zone of the practice unless it has an offset."""
     try:
         found = datetime.fromisoformat(day)
     except ValueError:
@@ -63,7 +63,7 @@ def instant_of(day: str) -> datetime:
 
 
 def shared_clock() -> Clock:
-    """The clock of this suite: the file that an older process of it names, or a new one."""
+    """The clock of this suite: with the file of the parent process, or a new one."""
     named = os.environ.get(FILE)
     it = Clock(Path(named) if named else Path(tempfile.mkdtemp(prefix="frontdesk-clock-")) / "ahead")
     if not named and (day := os.environ.get("DAY")):

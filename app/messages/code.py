@@ -31,7 +31,7 @@ WRONG = unsaid("This code is wrong or has expired. Check it, or request a new on
 class Code(Noun):
     """A code for one email address. Unknown addresses get a row as well, so that nothing tells them apart.
 
-    Neither the digits nor the address are stored: the digits are derived from the secret key, and the address is hashed.
+    Neither the digits nor the address are stored: the digits derive from the secret key, and the address is hashed.
     """
 
     known_as = "sign-in code"

@@ -285,7 +285,7 @@ class Message(Noun):
 def tell(
     person: Person, template: str, *, at: datetime | None = None, key: str | None = None, kind: str = "", **about: Noun
 ) -> None:
-    """Queue a message about a row, by email and each opted-in channel: tell(person, "bookings/confirmed", booking=b)."""
+    """Queue a message about a row by email and each opted-in channel: tell(person, "bookings/confirmed", booking=b)."""
     ((called, thing),) = about.items()
     session.flush()
     for by in ("email", *_opted_into(person, template)):

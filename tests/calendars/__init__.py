@@ -1,1 +1,1 @@
-"""Where and when people meet."""
+"""Tests of calendars and meeting places."""

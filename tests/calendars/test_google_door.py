@@ -1,4 +1,4 @@
-"""Google's door, over the wire: signing in both ways, and a no in words that say what to do."""
+"""Tests of Google Calendar over HTTP: both ways to sign in, meetings, and errors that say what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What calendars say to each other: ours is read back by others' rules, and theirs by ours."""
+"""Tests of iCalendar files: what we write is valid, and files of others are read."""
 
 from __future__ import annotations
 

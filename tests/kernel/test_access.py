@@ -1,4 +1,4 @@
-"""Whose rows are whose, for reading and for writing; and links that nobody can guess."""
+"""Tests of row scopes for reading and writing, and of signed links."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The history is written by the session for every door, and the database refuses to alter it."""
+"""Tests of the audit log: written by the session for every source, and protected by the database."""
 
 from __future__ import annotations
 

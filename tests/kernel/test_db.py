@@ -1,4 +1,4 @@
-"""One place that commits, and a broken constraint is a refusal in words."""
+"""Tests of transactions and locks, and of broken constraints as refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is uploaded is looked at, drawn again and stored under a name of ours."""
+"""Tests of uploads: checked by content, re-encoded, stored under random names."""
 
 from __future__ import annotations
 

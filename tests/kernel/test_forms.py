@@ -1,4 +1,4 @@
-"""Forms: typed questions, editions that stay, answers that are checked all at once, and nothing secret lying open."""
+"""Tests of the form builder: questions, versions, validation of answers, encryption of sensitive ones."""
 
 from __future__ import annotations
 

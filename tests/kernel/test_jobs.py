@@ -1,4 +1,4 @@
-"""A job is a row written with the change: nothing is lost with Redis or with a worker, and nothing is done twice."""
+"""Tests of the job queue: written with the change, retried, never lost with Redis or a worker, never done twice."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers without gaps and without twins, also when many ask at once and some change their mind."""
+"""Tests of numbering: no gaps and no duplicates, also with concurrent and rolled back transactions."""
 
 from __future__ import annotations
 

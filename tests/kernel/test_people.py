@@ -1,4 +1,4 @@
-"""People are read kindly and strictly, and what a stranger types changes nobody we know."""
+"""Tests of people: validation of name, email and phone; public input never changes an existing person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sealed opens with the right key in the right place, and otherwise not at all."""
+"""Tests of encryption: a value opens with the right key and in its own column only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Somebody who wants to be written to on their telephone, and the telephones themselves."""
+"""Fixtures of the message tests: a person who opted in to WhatsApp and SMS, and the sandbox of their providers."""
 
 from __future__ import annotations
 

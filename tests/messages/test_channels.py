@@ -1,4 +1,4 @@
-"""A message by WhatsApp or SMS: said once, followed to the end, and never to somebody who did not ask for it."""
+"""Tests of WhatsApp and SMS: sent once, tracked by delivery reports, and only with consent."""
 
 from __future__ import annotations
 

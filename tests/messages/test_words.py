@@ -1,4 +1,4 @@
-"""Words that staff write: looked at before they are kept, said while they can be said, and able to reach nothing."""
+"""Tests of message templates by staff: checked before saving, sandboxed, and replaced by the default if they fail."""
 
 from __future__ import annotations
 
