@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 from sqlalchemy import func, select, text
 
-from app import _as_told
+from app import _with_own_details
 from app.desk.declare import column
 from app.kernel import clock, jobs, people, process_cache
 from app.kernel.db import session, transaction
@@ -155,7 +155,7 @@ def test_a_state_alone_does_not_stand_above_that_of_the_tax_number(
     settings: Settings, written: dict[str, str], state: str
 ) -> None:
     set_up = replace(settings, business_tax_number="29AAGCB7383J1Z4", business_region="29")
-    assert _as_told(set_up, {"business_region": "27", "logo": ""} | written).business_region == state
+    assert _with_own_details(set_up, {"business_region": "27", "logo": ""} | written).business_region == state
 
 
 def test_its_sign_hangs_on_every_public_page(enter: Enter, client: FlaskClient) -> None:
