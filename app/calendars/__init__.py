@@ -1,1 +1,1 @@
-"""Where and when people meet: the doors to meetings, and the format in which calendars talk to each other."""
+"""Calendars: meeting places (Google Meet, Jitsi, a fixed link), Google Calendar, and the iCalendar format."""

@@ -1,1 +1,1 @@
-"""What every noun stands on; knows no screen, no gateway and no pack."""
+"""Kernel: database, moves, history, access, jobs, forms, encryption and translation; it knows no screen and no pack."""
