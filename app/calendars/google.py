@@ -175,8 +175,8 @@ class Google:
         except httpx.HTTPError:
             raise RetryLater("Google isn’t responding.") from None
         if answer.is_success:
-            return _read(answer)
-        raise _error_of(answer.status_code, _read(answer).get("error"))
+            return _json_of(answer)
+        raise _error_of(answer.status_code, _json_of(answer).get("error"))
 
     def _signed(self) -> dict[str, str]:
         headers: dict[str, str] = {}
@@ -225,7 +225,7 @@ def _conference_status(event: Mapping[str, Any]) -> str:
     return str((request.get("status") or {}).get("statusCode", ""))
 
 
-def _read(answer: httpx.Response) -> dict[str, Any]:
+def _json_of(answer: httpx.Response) -> dict[str, Any]:
     try:
         said = answer.json() if answer.content else {}
     except ValueError:

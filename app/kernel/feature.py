@@ -76,7 +76,7 @@ class FeatureSwitch(Noun, table="switch"):
 _NEW = insert(FeatureSwitch.__table__).on_conflict_do_nothing(index_elements=["name"])
 
 
-def _read(own: Session) -> frozenset[str]:
+def _read_switched_off(own: Session) -> frozenset[str]:
     return frozenset(own.scalars(select(FeatureSwitch.name).where(FeatureSwitch.state == "off")))
 
 
@@ -84,7 +84,7 @@ def _preload(off: frozenset[str]) -> None:
     """With a callback, the cache is read before each page instead of in it."""
 
 
-_off = ProcessCache("switches", _read, _preload)
+_off = ProcessCache("switches", _read_switched_off, _preload)
 _known: dict[str, Feature] = {}
 _doors: dict[str, list[str]] = {}
 

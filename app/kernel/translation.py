@@ -84,7 +84,7 @@ def unsaid(words: str) -> str:
 
 
 @cache
-def _read(name: str) -> Catalog:
+def _load_catalogue(name: str) -> Catalog:
     with catalogue(name).open("rb") as file:
         return read_po(file, locale=name)
 
@@ -93,7 +93,7 @@ def _read(name: str) -> Catalog:
 def _sentences(name: str) -> Mapping[str, tuple[str, ...]]:
     if name == ENGLISH:
         return {}
-    found = (each for each in _read(name) if each.id and not each.fuzzy)
+    found = (each for each in _load_catalogue(name) if each.id and not each.fuzzy)
     forms = {
         (each.id if isinstance(each.id, str) else each.id[0]): (each.string,)
         if isinstance(each.string, str)
@@ -106,7 +106,7 @@ def _sentences(name: str) -> Mapping[str, tuple[str, ...]]:
 @cache
 def _plural(name: str) -> Callable[[int], int]:
     """The plural rule of a language, from the header of its catalogue."""
-    return c2py("n != 1" if name == ENGLISH else _read(name).plural_expr)
+    return c2py("n != 1" if name == ENGLISH else _load_catalogue(name).plural_expr)
 
 
 # --- days and hours ---------------------------------------------------------------------------------------------------

@@ -70,7 +70,7 @@ def post(address: str, body: bytes, headers: Mapping[str, str]) -> CallResult:
             request = client.build_request(
                 "POST", address, content=body, headers=dict(headers) | {"Accept-Encoding": "identity"}, timeout=PATIENCE
             )
-            status, answer = _read(client.send(request, stream=True, follow_redirects=False))
+            status, answer = _read_start(client.send(request, stream=True, follow_redirects=False))
     except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as error:
         return CallResult(None, "", _since(began), _error_text(error))
     return CallResult(
@@ -142,7 +142,7 @@ def _since(began: float) -> int:
     return round((time.monotonic() - began) * 1000)
 
 
-def _read(answer: httpx.Response) -> tuple[int, str]:
+def _read_start(answer: httpx.Response) -> tuple[int, str]:
     """Read as much of the body as is kept; the status counts even if the body breaks off."""
     read = b""
     try:

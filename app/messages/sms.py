@@ -56,7 +56,7 @@ class Sms:
             raise NotTaken("The SMS provider could not be reached.") from None
         except httpx.HTTPError:
             raise Unconfirmed("The SMS provider did not respond. The message may have been sent.") from None
-        body = _read(answer)
+        body = _json_of(answer)
         if answer.is_success and body.get("sid"):
             return body["sid"]
         raise _error_of(answer.status_code, body)
@@ -97,7 +97,7 @@ def _news(body: Mapping[str, str], path: str) -> WebhookNews:
     )
 
 
-def _read(answer: httpx.Response) -> dict[str, str]:
+def _json_of(answer: httpx.Response) -> dict[str, str]:
     try:
         body = answer.json()
     except ValueError:

@@ -49,7 +49,7 @@ class WhatsApp:
             raise NotTaken("WhatsApp could not be reached.") from None
         except httpx.HTTPError:
             raise Unconfirmed("WhatsApp did not respond. If it accepted the message, it will confirm soon.") from None
-        body = _read(answer)
+        body = _json_of(answer)
         if answer.is_success and body:
             return _id(body)
         raise _error_of(answer.status_code, body)
@@ -95,7 +95,7 @@ def _template(letter: OutgoingMessage) -> dict[str, Any]:
     }
 
 
-def _read(answer: httpx.Response) -> dict[str, Any]:
+def _json_of(answer: httpx.Response) -> dict[str, Any]:
     try:
         body = answer.json()
     except ValueError:
