@@ -30,7 +30,7 @@ def contracts(app: Flask) -> Iterator[str]:
         yield from (f"message {each if '/' in each else f'{pack.name}/{each}'}" for each in pack.messages)
         yield from (f"feature {each.name}" for each in pack.features)
         for resource in pack.resources:
-            yield from (f"field {resource.name} {each.path}" for each in resource.declared.every)
+            yield from (f"field {resource.name} {each.path}" for each in resource.declared.all_columns)
             yield from (f"state {resource.name} {each}" for each in resource.noun.states)
             for move in moves(resource.noun).values():
                 yield f"move {resource.name} {move.name} to {move.to or 'wherever it leads'}"
