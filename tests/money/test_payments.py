@@ -72,7 +72,7 @@ def test_a_gateway_on_a_bad_day_is_a_sentence_and_nothing_is_lost(
 
 
 def test_no_transaction_is_open_while_the_gateway_is_asked(bill: Bill) -> None:
-    with pytest.raises(RuntimeError, match="stranger"), transaction():
+    with pytest.raises(RuntimeError, match="external service"), transaction():
         bill.announce()
 
 

@@ -422,7 +422,7 @@ def test_nobody_at_home_is_a_sentence_and_nothing_is_printed(
 
 
 def test_nobody_is_called_while_a_transaction_is_open(door: Razorpay) -> None:
-    with pytest.raises(RuntimeError, match="stranger"), transaction():
+    with pytest.raises(RuntimeError, match="external service"), transaction():
         door.create_order(another())
 
 
