@@ -26,10 +26,10 @@ OLDER = Path(__file__).with_name("older_schema.sql")
 UPGRADE = """
 from alembic import command
 from app import create_app
-from app.ops.commands import _alembic
+from app.ops.commands import _alembic_config
 app = create_app()
 with app.app_context():
-    command.upgrade(_alembic(), "head")
+    command.upgrade(_alembic_config(), "head")
 """
 
 SCHEMA = """
@@ -55,13 +55,13 @@ from alembic import command
 from sqlalchemy import text
 from app import create_app
 from app.kernel import db
-from app.ops.commands import _alembic
+from app.ops.commands import _alembic_config
 app = create_app()
 with app.app_context():
-    command.upgrade(_alembic(), "0001_users_people_bookings")
+    command.upgrade(_alembic_config(), "0001_users_people_bookings")
     with db.engine().begin() as connection:
         connection.execute(text(sys.stdin.read()))
-    command.upgrade(_alembic(), "head")
+    command.upgrade(_alembic_config(), "head")
 """
 
 BEFORE = """
