@@ -69,6 +69,11 @@ def is_zone(name: str) -> bool:
     return name in _ZONES
 
 
+def in_zone(instant: datetime, zone: str) -> datetime:
+    """Convert an instant to a time zone, for templates that format its day and hour separately."""
+    return instant.astimezone(ZoneInfo(zone))
+
+
 def format_moment(instant: datetime, zone: str) -> str:
     """Format an instant in English, always with its zone: "Tue 24 Nov 2026, 09:00 IST"."""
     local = instant.astimezone(ZoneInfo(zone))

@@ -103,7 +103,7 @@ def install(app: Flask) -> None:
         format_duration=translation.format_duration,
     )
     app.jinja_env.filters.update(
-        format_moment=translation.format_moment, spoken=say, split_lines=working_hours.split_lines
+        local=clock.in_zone, format_moment=translation.format_moment, spoken=say, split_lines=working_hours.split_lines
     )
 
 

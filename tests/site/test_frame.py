@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import nodes
 
 from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.offer.slot import Slot
@@ -117,3 +118,16 @@ def test_too_many_requests_are_told_to_wait(client: FlaskClient, app: Flask) -> 
     assert last.status_code == 429
     assert 0 < int(last.headers["Retry-After"]) <= 60
     assert last.get_json()["error"]["code"] == "too_often"
+
+
+def test_templates_of_the_desk_and_the_site_need_nothing_of_a_pack(built: Flask) -> None:
+    """Compare their filters and tests with those that exist without any line of business."""
+    environment, needed = built.jinja_env, set()
+    packs = {pack.name for pack in built.extensions["packs"]} - {"house", "money"}
+    for name in environment.list_templates(extensions=["html"]):
+        if name.partition("/")[0] not in packs:
+            source = environment.loader.get_source(environment, name)[0]  # type: ignore[union-attr]
+            tree = environment.parse(source)
+            needed |= {(name, each.name) for each in tree.find_all((nodes.Filter, nodes.Test))}
+    known = environment.filters | environment.tests
+    assert [(name, each) for name, each in needed if known[each].__module__.startswith("app.packs")] == []

@@ -50,12 +50,6 @@ CUSTOMER = Actor("Customer", "site")
 
 
 @site.app_template_filter()
-def local(instant: datetime, zone: str) -> datetime:
-    """Convert an instant to a time zone, for templates that format its day and hour separately."""
-    return instant.astimezone(ZoneInfo(zone))
-
-
-@site.app_template_filter()
 def policy_text(tiers: str, begins: datetime | None = None) -> str:
     """Describe a cancellation policy; for an upcoming appointment, only the tiers that still apply."""
     return refund_policy.policy_in_words(tiers, begins - clock.now() if begins else None)
