@@ -9,7 +9,6 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
-import jwt
 from flask import g, has_request_context, redirect, request, url_for
 from flask import session as cookie
 from flask_appbuilder import expose
@@ -34,7 +33,6 @@ from flask_appbuilder.security.views import RoleModelView, UserDBModelView, User
 from flask_appbuilder.validators import PasswordComplexityValidator
 from flask_jwt_extended import JWTManager, get_jwt_identity
 from flask_jwt_extended import current_user as jwt_user
-from flask_jwt_extended.config import config
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
@@ -59,7 +57,6 @@ from app.kernel.db import NOW, session, stable_name, transaction
 from app.kernel.errors import Forbidden, Refused, Unreadable
 
 _CAN = "can_"
-_CLAIMS = {"sub", "type", "fresh", "jti"}  # in each JWT that we issue
 IMPERSONATION_SECONDS = 30 * 60
 
 
@@ -219,29 +216,6 @@ _USER_COLUMNS = load_only(User.username, User.first_name, User.last_name, User.e
 _USER_WITH_RIGHTS = select(User, _GRANTED, _SESSION).where(User.id == bindparam("user")).options(_USER_COLUMNS)
 
 
-class BreachLimiter(Limiter):
-    """Rate limiter that asks Redis for the remaining requests only when a limit is exceeded."""
-
-    @property
-    def current_limit(self) -> Any:
-        limit = super().current_limit
-        return limit if limit is not None and limit.breached else None
-
-
-class _TokenDecoder(JWTManager):
-    """Decode a JWT once. The library decodes it twice before, to choose a key, but we have only one key."""
-
-    def _decode_jwt_from_config(self, encoded_token: str, csrf_value: Any = None, allow_expired: bool = False) -> Any:  # noqa: FBT001, FBT002
-        try:
-            claims = jwt.decode(encoded_token, config.decode_key, algorithms=config.decode_algorithms)
-        except jwt.PyJWTError:
-            claims = {}
-        if csrf_value is None and claims.keys() >= _CLAIMS:
-            return claims
-        # The library raises the exception that says what is wrong.
-        return super()._decode_jwt_from_config(encoded_token, csrf_value, allow_expired)
-
-
 class DeskSecurityManager(SecurityManager):
     """Load all rights of a user in one query a request, instead of one for each button and menu entry."""
 
@@ -255,7 +229,7 @@ class DeskSecurityManager(SecurityManager):
     security_api = SignIn
 
     def create_limiter(self, app: Any) -> Any:
-        limiter = BreachLimiter(key_func=get_remote_address)
+        limiter = Limiter(key_func=get_remote_address)
         limiter.init_app(app)
         return limiter
 
@@ -274,7 +248,7 @@ class DeskSecurityManager(SecurityManager):
         return user
 
     def create_jwt_manager(self, app: Any) -> Any:
-        manager = _TokenDecoder(app)
+        manager = JWTManager(app)
         manager.user_lookup_loader(self.load_user_jwt)
         return manager
 
