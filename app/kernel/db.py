@@ -58,7 +58,12 @@ session: scoped_session[Session] = scoped_session(sessionmaker(expire_on_commit=
 
 def read_snapshot() -> None:
     """Read everything from one snapshot, a page's rows and their total alike, until a transaction() begins."""
-    session().bind = engine().execution_options(isolation_level="REPEATABLE READ")
+    session().bind = _snapshot_engine(engine())
+
+
+@cache
+def _snapshot_engine(engine: Engine) -> Engine:
+    return engine.execution_options(isolation_level="REPEATABLE READ")
 
 
 def _leave_snapshot() -> None:
