@@ -274,7 +274,7 @@ class Resource:
             levels = LEVELS[1:3] if Column(self.noun, name).kind not in ("relation", "picture") else ("read",)
             if stray := {*most.values()} - {*levels, "hidden"}:
                 allowed, given = ", ".join(levels), ", ".join(sorted(stray))
-                raise TypeError(f"{self.noun.__name__}.{name} is {allowed} or hidden to somebody, not {given}.")
+                raise TypeError(f"{self.noun.__name__}.{name} is {allowed} or hidden for a role, not {given}.")
             if name == self.order.removeprefix("-"):
                 raise TypeError(f"{self.noun.__name__} is ordered by {name}, which not everybody may know.")
 

@@ -1,1 +1,1 @@
-"""Notifications: what a team member is told, how they want to be told, and who their colleagues are."""
+"""Notifications of team members: what they receive, their notification settings, and who their colleagues are."""

@@ -61,7 +61,7 @@ def _report_labels() -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Schedule:
-    """How somebody wants to be sent it."""
+    """How often, when and in which format the report is sent."""
 
     period: str = asked("Period", default="last_week", among=lambda: PERIODS)
     format: str = asked("Format", default="pdf", among=lambda: file.FORMATS)
